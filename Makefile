@@ -1,0 +1,73 @@
+# pacgan-appliance. `make lab` shows the whole thing on this machine; `make test` proves it.
+# Everything that is needed beside Go, gcc and git is installed by `deps` (apt-get, as root).
+
+GO       ?= go
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+BINARY   := build/pacgan-appliance
+LDFLAGS  := -s -w -X main.version=$(VERSION)
+PACKAGES := ./...
+
+# What the lab needs, what its system servers and the tests need, what compiles bpf/.
+DEPS_LAB  := tcpdump
+DEPS_TEST := iproute2 iputils-ping ethtool nginx-light unbound bind9-dnsutils curl procps gcc libc6-dev
+DEPS_BPF  := clang-14 llvm-14 libbpf-dev linux-libc-dev
+
+export CGO_ENABLED = 0
+
+.PHONY: all deps deps-lab build lab test check lint generate generate-check fuzz bench fresh package clean
+
+all: build
+
+deps:
+	@scripts/deps.sh $(DEPS_LAB) $(DEPS_TEST) $(DEPS_BPF)
+
+deps-lab:
+	@scripts/deps.sh $(DEPS_LAB) $(if $(findstring system,$(ARGS)),$(DEPS_TEST))
+
+build:
+	@mkdir -p build
+	$(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(BINARY) ./cmd/pacgan-appliance
+
+# make lab ARGS='--servers system --seed 2'
+lab: deps-lab build
+	$(BINARY) lab $(ARGS)
+
+# Everything: what CI runs.
+test check: deps generate-check lint
+	@rm -rf build/test && mkdir -p build/test
+	CGO_ENABLED=1 $(GO) test -race -short $(PACKAGES)
+	PACGAN_REQUIRE_ROOT=1 $(GO) test -timeout 15m $(PACKAGES)
+	$(MAKE) --no-print-directory fuzz
+	$(GO) test -run '^$$' -bench . -benchtime 1x $(PACKAGES) >build/test/bench.txt || { cat build/test/bench.txt; exit 1; }
+
+lint:
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "gofmt would change: $$unformatted"; exit 1; }
+	$(GO) vet $(PACKAGES)
+	$(GO) tool staticcheck $(PACKAGES)
+
+# Compiles bpf/*.c anew with Debian's clang-14; the output is committed.
+generate: deps
+	$(GO) generate $(PACKAGES)
+
+# The committed programs are the ones that the sources give.
+generate-check: generate
+	@git diff --exit-code --stat -- '*_bpf*.go' '*_bpf*.o' || { echo "generated files are stale: run make generate and commit"; exit 1; }
+
+FUZZTIME ?= 5s
+fuzz:
+	@for package in $$($(GO) list $(PACKAGES)); do \
+		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			echo "fuzz $$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package >build/fuzz.log 2>&1 || { cat build/fuzz.log; exit 1; }; \
+		done; \
+	done
+
+bench:
+	$(GO) test -run '^$$' -bench '$(or $(ONLY),.)' $(PACKAGES)
+
+# The README's two commands in a bare Debian 12.
+fresh:
+	@scripts/fresh.sh
+
+clean:
+	rm -rf build

@@ -1,0 +1,93 @@
+package appliance
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// mayImport pins which of our packages each package imports (tests aside):
+// the stages hand over through files and through internal/appliance, never
+// through each other.
+var mayImport = map[string][]string{
+	"cmd/pacgan-appliance": {"internal/appliance", "internal/lab"},
+	"internal/appliance":   {"*"},
+	"internal/capture":     {"internal/hook", "internal/packet"},
+	"internal/config":      {},
+	"internal/dataset":     {"internal/packet"},
+	"internal/encoding":    {},
+	"internal/hook":        {},
+	"internal/inject":      {"internal/hook", "internal/packet"},
+	"internal/lab":         {"internal/config", "internal/packet"},
+	"internal/lab/labtest": {"internal/lab"},
+	"internal/model":       {"internal/encoding", "internal/sgemm"},
+	"internal/packet":      {},
+	"internal/quality":     {"internal/packet"},
+	"internal/sgemm":       {},
+	"internal/train":       {"internal/encoding", "internal/model", "internal/sgemm"},
+	"internal/verify":      {"internal/hook", "internal/packet"},
+}
+
+const module = "pacgan-appliance/"
+
+type listedPackage struct {
+	ImportPath string
+	Imports    []string
+}
+
+func TestImportTable(t *testing.T) {
+	for _, p := range mustListPackages(t) {
+		name := strings.TrimPrefix(p.ImportPath, module)
+		allowed, known := mayImport[name]
+		if !known {
+			t.Errorf("package %s is not in the import table: add it there and to ARCHITECTURE.md", name)
+			continue
+		}
+		for _, path := range p.Imports {
+			ours, ok := strings.CutPrefix(path, module)
+			if ok && !slices.Contains(allowed, "*") && !slices.Contains(allowed, ours) {
+				t.Errorf("package %s imports %s", name, ours)
+			}
+		}
+	}
+}
+
+// TestGorgoniaStaysInTrain keeps the graph library out of what the daemon
+// runs all the time.
+func TestGorgoniaStaysInTrain(t *testing.T) {
+	var users []string
+	for _, p := range mustListPackages(t) {
+		if slices.ContainsFunc(p.Imports, func(path string) bool { return strings.HasPrefix(path, "gorgonia.org/") }) {
+			users = append(users, p.ImportPath)
+		}
+	}
+	if diff := cmp.Diff([]string{module + "internal/train"}, users); diff != "" {
+		t.Errorf("users of gorgonia (-want +got):\n%s", diff)
+	}
+}
+
+func mustListPackages(tb testing.TB) []listedPackage {
+	tb.Helper()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", module+"...").Output()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var packages []listedPackage
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listedPackage
+		err := dec.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			return packages
+		}
+		if err != nil {
+			tb.Fatal(err)
+		}
+		packages = append(packages, p)
+	}
+}
