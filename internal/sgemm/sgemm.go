@@ -18,6 +18,7 @@ type Context struct {
 	// Threads is the number of goroutines a call may use; less than one means one. The result
 	// does not depend on it: work is split over rows or columns of C, never over the sum.
 	Threads int
+	w       worker
 }
 
 var contexts = sync.Pool{New: func() any { return new(Context) }}
@@ -45,23 +46,14 @@ func (ctx *Context) Gemm(transA, transB bool, m, n, k int, alpha float32, a []fl
 		return
 	}
 	mustHold("C", c, m, n, ldc)
-	scale(m, n, beta, c, ldc)
 	if k <= 0 || alpha == 0 {
+		scale(m, n, beta, c, ldc)
 		return
 	}
 	mustHold("A", a, pick(transA, k, m), pick(transA, m, k), lda)
 	mustHold("B", b, pick(transB, n, k), pick(transB, k, n), ldb)
-	ai, ap := pick(transA, 1, lda), pick(transA, lda, 1)
-	bp, bj := pick(transB, 1, ldb), pick(transB, ldb, 1)
-	for i := range m {
-		row := c[i*ldc : i*ldc+n]
-		for p := range k {
-			x := alpha * a[i*ai+p*ap]
-			for j := range row {
-				row[j] += x * b[p*bp+j*bj]
-			}
-		}
-	}
+	ctx.w.problem = problem{transA, transB, m, n, k, alpha, beta, a, b, c, lda, ldb, ldc, hasVector()}
+	ctx.w.run()
 }
 
 // scale sets C to beta*C.
