@@ -1,0 +1,206 @@
+package config
+
+import (
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+// compare lets cmp look at addresses by their text.
+func compare() cmp.Option {
+	return cmp.Options{
+		cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
+		cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b }),
+		cmpopts.EquateEmpty(),
+	}
+}
+
+func mustParse(tb testing.TB, text string) Config {
+	tb.Helper()
+	c, err := Parse("config.toml", []byte(text))
+	if err != nil {
+		tb.Fatalf("Parse:\n%v", err)
+	}
+	return c
+}
+
+// TestShippedFile pins that config.toml shows the defaults, and every key there is.
+func TestShippedFile(t *testing.T) {
+	path := filepath.Join("..", "..", "config.toml")
+	got, err := Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Default()
+	want.Gateway.LAN, want.Gateway.WAN = "lan0", "wan0"
+	ping, dns, http := DefaultLabel(), DefaultLabel(), DefaultLabel()
+	ping.Name, ping.Filter, ping.Answer = "ping", "icmp[icmptype] == icmp-echo", AnswerICMPEcho
+	dns.Name, dns.Filter, dns.Answer = "dns", "udp dst port 53", AnswerDNS
+	http.Name, http.Answer = "http", AnswerHTTP
+	http.Filter = "tcp dst port 80 and tcp[((tcp[12:1] & 0xf0) >> 2):4] = 0x47455420"
+	want.Labels = []Label{ping, dns, http}
+	for i := range want.Labels {
+		want.Labels[i].defaultAccept()
+	}
+	if diff := cmp.Diff(want, got, compare()); diff != "" {
+		t.Errorf("config.toml against the defaults (-want +got):\n%s", diff)
+	}
+
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := locate(string(data)).lines
+	for _, section := range known("") {
+		if section == "label" {
+			continue // its keys are explained above the tables
+		}
+		for _, key := range known(section) {
+			if _, ok := shown[section+"."+key]; !ok {
+				t.Errorf("config.toml does not show %s.%s", section, key)
+			}
+		}
+	}
+}
+
+const everyKey = `
+[gateway]
+lan = "eth0.10"
+wan = "eth1"
+nat = "masquerade"
+[safety]
+allow = ["10.77.2.0/24", "2001:db8::/64"]
+max_rate = 2_000
+[[label]]
+name = "dns"
+filter = "udp dst port 53"
+answer = "dns"
+accept = ["nxdomain", "NOERROR"]
+malicious = true
+share = 0.5
+[[label]]
+name = "http"
+filter = "tcp dst port 80"
+answer = "http"
+accept = ["200", "4xx", "500-503"]
+contains = "hello"
+share = 2
+[[label]]
+name = "other"
+filter = "ip"
+[train]
+schedule = "@every 90m"
+min_packets = 16
+recipe = "tree"
+[inject]
+rate = "learned"
+source = "capture"
+timeout = "1500ms"
+[state]
+dir = "/srv/pacgan/"
+max_bytes = 33554432
+[web]
+listen = "[::1]:80"
+[ids]
+eve = "/var/log/eve.json"
+`
+
+func everyKeyConfig() Config {
+	return Config{
+		Gateway: Gateway{LAN: "eth0.10", WAN: "eth1", NAT: NATMasquerade},
+		Safety: Safety{MaxRate: 2000,
+			Allow: []netip.Prefix{netip.MustParsePrefix("10.77.2.0/24"), netip.MustParsePrefix("2001:db8::/64")}},
+		Labels: []Label{
+			{Name: "dns", Filter: "udp dst port 53", Answer: AnswerDNS, RCodes: []RCode{RCodeNoError, 3},
+				Malicious: true, Share: 0.5},
+			{Name: "http", Filter: "tcp dst port 80", Answer: AnswerHTTP, Contains: "hello", Share: 2,
+				Statuses: []StatusRange{{200, 200}, {400, 499}, {500, 503}}},
+			{Name: "other", Filter: "ip", Answer: AnswerReply, Share: 1},
+		},
+		Train:  Train{Schedule: "@every 90m", MinPackets: 16, Recipe: RecipeTree},
+		Inject: Inject{Rate: Rate{Learned: true}, Source: SourceCapture, Timeout: 1500 * time.Millisecond},
+		State:  State{Dir: "/srv/pacgan", MaxBytes: 32 << 20},
+		Web:    Web{Listen: netip.MustParseAddrPort("[::1]:80")},
+		IDS:    IDS{EVE: "/var/log/eve.json"},
+	}
+}
+
+func TestEveryKey(t *testing.T) {
+	if diff := cmp.Diff(everyKeyConfig(), mustParse(t, everyKey), compare()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestDumpParsesToTheSame(t *testing.T) {
+	noPage := everyKeyConfig()
+	noPage.Web.Listen = netip.AddrPort{}
+	noPage.Inject.Rate = Rate{PerSecond: 0.25}
+	for name, want := range map[string]Config{
+		"every key": everyKeyConfig(),
+		"no page":   noPage,
+		"defaults":  mustParse(t, minimal),
+	} {
+		t.Run(name, func(t *testing.T) {
+			data, err := want.Dump()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := Parse("dump.toml", data)
+			if err != nil {
+				t.Fatalf("Parse of the dump: %v\n%s", err, data)
+			}
+			if diff := cmp.Diff(want, got, compare()); diff != "" {
+				t.Errorf("after Dump and Parse (-want +got):\n%s\n%s", diff, data)
+			}
+		})
+	}
+}
+
+func TestByteSize(t *testing.T) {
+	for _, tt := range []struct {
+		text string
+		want ByteSize
+		back string
+	}{
+		{"2GiB", 2 << 30, "2GiB"},
+		{"512 MiB", 512 << 20, "512MiB"},
+		{"1500kB", 1_500_000, "1500000B"},
+		{"1TiB", 1 << 40, "1TiB"},
+		{"17B", 17, "17B"},
+		{"0B", 0, "0B"},
+	} {
+		got, err := parseByteSize(tt.text)
+		if err != nil || got != tt.want || got.String() != tt.back {
+			t.Errorf("parseByteSize(%q) = %d (%v), %v; want %d (%s)", tt.text, got, got, err, tt.want, tt.back)
+		}
+	}
+	for _, bad := range []string{"", "2", "GiB", "-1GiB", "2gib", "9999999TiB", "1.5GiB"} {
+		if got, err := parseByteSize(bad); err == nil {
+			t.Errorf("parseByteSize(%q) = %d, want an error", bad, got)
+		}
+	}
+}
+
+func TestStringsOfValues(t *testing.T) {
+	for got, want := range map[string]string{
+		RCode(3).String():                   "NXDOMAIN",
+		RCode(23).String():                  "RCODE23",
+		StatusRange{200, 299}.String():      "2xx",
+		StatusRange{404, 404}.String():      "404",
+		StatusRange{200, 204}.String():      "200-204",
+		Rate{Learned: true}.String():        "learned",
+		Rate{PerSecond: 0.5}.String():       "0.5 packets/s",
+		ByteSize(MinStateBytes).String():    "16MiB",
+		Faults{{"f", 3, "bad"}}.Error():     "f:3: bad",
+		Fault{"config.toml", 1, ""}.Error(): "config.toml:1: ",
+	} {
+		if got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}

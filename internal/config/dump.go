@@ -1,0 +1,64 @@
+package config
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/BurntSushi/toml"
+)
+
+// Dump writes the configuration in force, defaults included, as TOML that
+// parses to the same value.
+func (c Config) Dump() ([]byte, error) {
+	r := raw{
+		Gateway: rawGateway{LAN: c.Gateway.LAN, WAN: c.Gateway.WAN, NAT: string(c.Gateway.NAT)},
+		Safety:  rawSafety{Allow: texts(c.Safety.Allow), MaxRate: c.Safety.MaxRate},
+		Train: rawTrain{Schedule: c.Train.Schedule, MinPackets: c.Train.MinPackets,
+			Recipe: string(c.Train.Recipe)},
+		Inject: rawInject{Rate: c.Inject.Rate.raw(), Source: string(c.Inject.Source),
+			Timeout: c.Inject.Timeout.String()},
+		State: rawState{Dir: c.State.Dir, MaxBytes: c.State.MaxBytes.String()},
+		Web:   rawWeb{Listen: ""},
+		IDS:   rawIDS{EVE: c.IDS.EVE},
+	}
+	if c.Web.Listen.IsValid() {
+		r.Web.Listen = c.Web.Listen.String()
+	}
+	for _, l := range c.Labels {
+		r.Label = append(r.Label, l.raw())
+	}
+	var out bytes.Buffer
+	encoder := toml.NewEncoder(&out)
+	encoder.Indent = ""
+	if err := encoder.Encode(r); err != nil {
+		return nil, fmt.Errorf("write config: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+func (r Rate) raw() any {
+	if r.Learned {
+		return "learned"
+	}
+	return r.PerSecond
+}
+
+func (l Label) raw() rawLabel {
+	r := rawLabel{Name: l.Name, Filter: l.Filter, Answer: string(l.Answer), Malicious: l.Malicious, Share: l.Share}
+	switch l.Answer {
+	case AnswerDNS:
+		r.Accept = texts(l.RCodes)
+	case AnswerHTTP:
+		r.Accept = texts(l.Statuses)
+		r.Contains = l.Contains
+	}
+	return r
+}
+
+func texts[T fmt.Stringer](values []T) []string {
+	out := make([]string, len(values))
+	for i, v := range values {
+		out[i] = v.String()
+	}
+	return out
+}

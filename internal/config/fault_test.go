@@ -1,0 +1,205 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const minimal = `[gateway]
+lan = "lan0"
+wan = "wan0"
+[[label]]
+name = "dns"
+filter = "udp dst port 53"
+`
+
+// TestFaults pins the whole text of each error.
+func TestFaults(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		text string
+		want string
+	}{
+		{"empty", "", `
+config.toml:1: gateway.lan is missing: the interface on the clients' side, such as "lan0"
+config.toml:1: gateway.wan is missing: the interface on the test servers' side, such as "wan0"
+config.toml:1: no [[label]]: at least one is needed, with a name and a filter`},
+		{"syntax", "[gateway]\nlan = \"lan0\nwan = 1\n", `
+config.toml:2: gateway.lan: strings cannot contain newlines`},
+		{"key twice", minimal + "share = 1\nshare = 2\n", `
+config.toml:8: label.share: Key 'label.share' has already been defined.`},
+		{"sections that are none", "gateway = 5\nlabel = {name = 5}\n[[train]]\n", `
+config.toml:1: gateway 5: must be a section, [gateway]
+config.toml:2: label {...}: must be a section, [[label]]
+config.toml:3: train [...]: must be a section, [train]`},
+		{"labels as values", "gateway = {lan = \"a\", wan = \"b\"}\nlabel = [\n{name = 5},\n{filter = \"ip\", nmae = 3}]\n", `
+config.toml:3: label 1: filter is missing: a tcpdump expression, such as "udp dst port 53"
+config.toml:3: label 1: name 5: must be a string in quotes
+config.toml:4: unknown key "nmae" in [[label]]: known are name, filter, answer, accept, contains, malicious, share
+config.toml:4: label 2: name is missing: 1 to 32 of a-z, 0-9 and "-"`},
+		{"unknown section", minimal + "[safty]\nallow = []\n", `
+config.toml:7: unknown section "safty": known are gateway, safety, label, train, inject, state, web, ids`},
+		{"unknown key", minimal + "[train]\nrecipie = \"gan\"\n", `
+config.toml:8: unknown key "recipie" in [train]: known are schedule, min_packets, recipe`},
+		{"unknown key in the second label", minimal + "\n[[label]]\nname = \"a\"\nfiltre = \"ip\"\nfilter = \"ip\"\n", `
+config.toml:10: unknown key "filtre" in [[label]]: known are name, filter, answer, accept, contains, malicious, share`},
+		{"a table for a value", minimal + "[inject.rate]\nsoft = 1\n", `
+config.toml:7: inject.rate {...}: must be a number above 0, at most 10000000, in packets per second, or "learned"
+config.toml:8: unknown key "soft": inject.rate is a value, not a section`},
+		{"interfaces", "[gateway]\nlan = \"\"\nwan = \"a b\"\nnat = \"maybe\"\n[[label]]\nname=\"a\"\nfilter=\"ip\"\n", `
+config.toml:2: gateway.lan "": must be an interface's name of 1 to 15 characters, as ` + "`ip link`" + ` shows it
+config.toml:3: gateway.wan "a b": must be an interface's name of 1 to 15 characters, as ` + "`ip link`" + ` shows it
+config.toml:4: gateway.nat "maybe": must be one of auto, none, masquerade`},
+		{"safety", minimal + `[safety]
+allow = [
+  "10.77.2.0/24", # right
+  "10.77.2.5",
+  "10.77.2.1/24",
+  "0.0.0.0/0",
+  "servers",
+  7,
+]
+max_rate = 0
+`, `
+config.toml:10: safety.allow "10.77.2.5": must be a network; for this one address write "10.77.2.5/32"
+config.toml:11: safety.allow "10.77.2.1/24": has bits below its mask; the network is "10.77.2.0/24"
+config.toml:12: safety.allow "0.0.0.0/0": allows every address: name the test servers' networks only
+config.toml:13: safety.allow "servers": must be a network such as "10.77.2.0/24"
+config.toml:14: safety.allow 7: must be a string in quotes
+config.toml:16: safety.max_rate 0: must be a number above 0, at most 10000000`},
+		{"allow is no list", minimal + "[safety]\nallow = \"10.77.2.0/24\"\n", `
+config.toml:8: safety.allow "10.77.2.0/24": must be a list such as ["10.77.2.0/24"]`},
+		{"labels", minimal + `
+[[label]]
+name = "dns"
+filter = " "
+answer = "DNS"
+
+[[label]]
+filter = 5
+share = 0.0
+malicious = "no"
+
+[[label]]
+name = "Web_1"
+answer = "icmp-echo"
+accept = ["200"]
+contains = "x"
+`, `
+config.toml:9: label "dns": the name is taken by line 5
+config.toml:10: label "dns": filter " ": must be a tcpdump expression, such as "udp dst port 53"
+config.toml:11: label "dns": answer "DNS": must be one of icmp-echo, dns, http, reply, none
+config.toml:13: label 3: name is missing: 1 to 32 of a-z, 0-9 and "-"
+config.toml:14: label 3: filter 5: must be a string in quotes
+config.toml:15: label 3: share 0: must be a number above 0, at most 1000000
+config.toml:16: label 3: malicious "no": must be true or false
+config.toml:18: label "Web_1": filter is missing: a tcpdump expression, such as "udp dst port 53"
+config.toml:19: label "Web_1": name "Web_1": must be 1 to 32 of a-z, 0-9 and "-"
+config.toml:21: label "Web_1": accept [...]: has a meaning for the answers dns and http only, not for icmp-echo
+config.toml:22: label "Web_1": contains "x": has a meaning for the answer http only, not for icmp-echo`},
+		{"accept", minimal + `answer = "dns"
+accept = ["NOERROR", "NOPE"]
+[[label]]
+name = "http"
+filter = "tcp"
+answer = "http"
+accept = ["2xx", "600", "20x", 200]
+contains = 7
+[[label]]
+name = "web"
+filter = "tcp"
+answer = "http"
+accept = "2xx"
+`, `
+config.toml:8: label "dns": accept "NOPE": must be one of NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED, YXDOMAIN, YXRRSET, NXRRSET, NOTAUTH, NOTZONE
+config.toml:13: label "http": accept "600": must be a status such as "200", "2xx" or "200-204", from 100 to 599
+config.toml:13: label "http": accept "20x": must be a status such as "200", "2xx" or "200-204", from 100 to 599
+config.toml:13: label "http": accept 200: must be a string in quotes
+config.toml:14: label "http": contains 7: must be a string in quotes
+config.toml:19: label "web": accept "2xx": must be a list such as ["NXDOMAIN"] or ["2xx", "404"]`},
+		{"train", minimal + "[train]\nschedule = \"0 25 * * *\"\nmin_packets = 3\nrecipe = \"magic\"\n", `
+config.toml:8: train.schedule "0 25 * * *": end of range (25) above maximum (23): 25; must be five cron fields such as "0 */6 * * *", or "@every 6h"
+config.toml:9: train.min_packets 3: must be a whole number of packets, at least 16
+config.toml:10: train.recipe "magic": must be one of gan, paper, tree`},
+		{"inject", minimal + "[inject]\nrate = \"fast\"\nsource = \"pcap\"\ntimeout = 2\n", `
+config.toml:8: inject.rate "fast": must be a number above 0, at most 10000000, in packets per second, or "learned"
+config.toml:9: inject.source "pcap": must be one of model, capture
+config.toml:10: inject.timeout 2: must be a time such as "2s" or "500ms", from 1ms to 1h`},
+		{"faster than allowed", minimal + "[inject]\nrate = 1000.5\n", `
+config.toml:8: inject.rate 1000.5: above safety.max_rate 1000`},
+		{"state, web, ids", minimal + "state = {dir = \"var\", max_bytes = \"1MiB\"}\n", `
+config.toml:7: unknown key "state" in [[label]]: known are name, filter, answer, accept, contains, malicious, share`},
+		{"inline tables", "state = {dir = \"var\", max_bytes = \"1MiB\"}\nweb.listen = \"localhost:80\"\n" +
+			"ids.eve = \"eve.json\"\n" + minimal, `
+config.toml:1: state.dir "var": must be a path from the root, beginning with /
+config.toml:1: state.max_bytes "1MiB": must be at least 16MiB
+config.toml:2: web.listen "localhost:80": must be an address and a port such as "127.0.0.1:9746", or "" for no page
+config.toml:3: ids.eve "eve.json": must be a path from the root, beginning with /`},
+		{"sizes", minimal + "[state]\nmax_bytes = true\n", `
+config.toml:8: state.max_bytes true: must be a size such as "2GiB"`},
+		{"size without a unit", minimal + "[state]\nmax_bytes = \"2\"\n", `
+config.toml:8: state.max_bytes "2": must be a size such as "512MiB" or "2GiB"`},
+		{"nan", minimal + "share = nan\n", `
+config.toml:7: label "dns": share NaN: must be a number above 0, at most 1000000`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c, err := Parse("config.toml", []byte(tt.text))
+			if err == nil {
+				t.Fatalf("Parse accepted it: %+v", c)
+			}
+			if diff := cmp.Diff(strings.TrimPrefix(tt.want, "\n"), err.Error()); diff != "" {
+				t.Errorf("faults (-want +got):\n%s", diff)
+			}
+			var faults Faults
+			if !errors.As(err, &faults) {
+				t.Errorf("error is a %T, want Faults", err)
+			}
+		})
+	}
+}
+
+func TestTooManyLabels(t *testing.T) {
+	text := "[gateway]\nlan = \"a\"\nwan = \"a\"\n"
+	for i := range MaxLabels + 1 {
+		text += fmt.Sprintf("[[label]]\nname = \"l%d\"\nfilter = \"ip\"\n", i)
+	}
+	_, err := Parse("config.toml", []byte(text))
+	want := "config.toml:100: 33 labels: at most 32 are possible"
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// TestFilterCheck: what the caller knows of filters is told with their lines.
+func TestFilterCheck(t *testing.T) {
+	loader := Loader{CheckFilter: func(filter string) error {
+		if strings.Contains(filter, "prt") {
+			return errors.New(`syntax error at "prt"`)
+		}
+		return nil
+	}}
+	text := minimal + "\n[[label]]\nname = \"bad\"\nfilter = \"udp dst prt 53\"\n"
+	_, err := loader.Parse("config.toml", []byte(text))
+	want := `config.toml:10: label "bad": filter "udp dst prt 53": syntax error at "prt"`
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	if _, err := loader.Parse("config.toml", []byte(minimal)); err != nil {
+		t.Errorf("a right filter: %v", err)
+	}
+}
+
+func TestLoadWithoutFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "none.toml")
+	_, err := Load(path)
+	want := "config " + path + ": no such file or directory"
+	if err == nil || err.Error() != want || !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}

@@ -1,0 +1,145 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+)
+
+// Loader reads configurations. The zero Loader checks all that can be checked
+// without help.
+type Loader struct {
+	// CheckFilter, if given, says what is wrong with a label's filter; its
+	// error becomes a fault with the filter's line.
+	CheckFilter func(filter string) error
+}
+
+// Load reads and checks the file at path. The error is a Faults unless the
+// file cannot be read.
+func Load(path string) (Config, error) { return Loader{}.Load(path) }
+
+// Parse checks data; name stands for the file in faults. The error is a Faults.
+func Parse(name string, data []byte) (Config, error) { return Loader{}.Parse(name, data) }
+
+// Load is like the package's Load, with the Loader's checks.
+func (l Loader) Load(path string) (Config, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		reason := err
+		var pathErr *fs.PathError
+		if errors.As(err, &pathErr) {
+			reason = pathErr.Err
+		}
+		return Config{}, fmt.Errorf("config %s: %w", path, reason)
+	}
+	return l.Parse(path, data)
+}
+
+// Parse is like the package's Parse, with the Loader's checks.
+func (l Loader) Parse(name string, data []byte) (Config, error) {
+	p := parser{file: name, checkFilter: l.CheckFilter, config: Default()}
+	if r, ok := p.decode(string(data)); ok {
+		p.read(r)
+	}
+	if len(p.faults) > 0 {
+		return Config{}, p.faults.sorted()
+	}
+	return p.config, nil
+}
+
+// parser turns one raw into a Config, collecting faults.
+type parser struct {
+	file        string
+	checkFilter func(string) error
+	pos         positions
+	config      Config
+	faults      Faults
+}
+
+func (p *parser) faultAt(line int, format string, args ...any) {
+	p.faults = append(p.faults, Fault{File: p.file, Line: line, Text: fmt.Sprintf(format, args...)})
+}
+
+// fault reports a bad value: "gateway.nat "maybe": must be ...".
+func (p *parser) fault(path, subject string, value any, err error) {
+	p.faultAt(p.pos.at(path), "%s %s: %v", subject, show(value), err)
+}
+
+// missing reports a key that has no default.
+func (p *parser) missing(section, what string) {
+	p.faultAt(p.pos.at(section), "%s", what)
+}
+
+// set parses v into *to; a nil v leaves *to as it is.
+func set[T any](p *parser, path, subject string, v any, to *T, parse func(any) (T, error)) {
+	if v == nil {
+		return
+	}
+	value, err := parse(v)
+	if err != nil {
+		p.fault(path, subject, v, err)
+		return
+	}
+	*to = value
+}
+
+// setKey is set for a key of a section, whose subject is its path.
+func setKey[T any](p *parser, path string, v any, to *T, parse func(any) (T, error)) {
+	set(p, path, path, v, to, parse)
+}
+
+func (p *parser) read(r raw) {
+	p.gateway(r.Gateway)
+	c := &p.config
+	p.allow(r.Safety.Allow)
+	setKey(p, "safety.max_rate", r.Safety.MaxRate, &c.Safety.MaxRate, number(MaxRate))
+	p.labels(r.Label)
+	setKey(p, "train.schedule", r.Train.Schedule, &c.Train.Schedule, schedule)
+	setKey(p, "train.min_packets", r.Train.MinPackets, &c.Train.MinPackets, minPackets)
+	setKey(p, "train.recipe", r.Train.Recipe, &c.Train.Recipe, oneOf(RecipeGAN, RecipePaper, RecipeTree))
+	setKey(p, "inject.rate", r.Inject.Rate, &c.Inject.Rate, rate)
+	setKey(p, "inject.source", r.Inject.Source, &c.Inject.Source, oneOf(SourceModel, SourceCapture))
+	setKey(p, "inject.timeout", r.Inject.Timeout, &c.Inject.Timeout, timeout)
+	setKey(p, "state.dir", r.State.Dir, &c.State.Dir, absolutePath)
+	setKey(p, "state.max_bytes", r.State.MaxBytes, &c.State.MaxBytes, stateBytes)
+	setKey(p, "web.listen", r.Web.Listen, &c.Web.Listen, listen)
+	setKey(p, "ids.eve", r.IDS.EVE, &c.IDS.EVE, optionalPath)
+	if c.Inject.Rate.PerSecond > c.Safety.MaxRate {
+		p.faultAt(p.pos.at("inject.rate"), "inject.rate %v: above safety.max_rate %v",
+			c.Inject.Rate.PerSecond, c.Safety.MaxRate)
+	}
+}
+
+func (p *parser) gateway(r rawGateway) {
+	g := &p.config.Gateway
+	if r.LAN == nil {
+		p.missing("gateway", `gateway.lan is missing: the interface on the clients' side, such as "lan0"`)
+	}
+	if r.WAN == nil {
+		p.missing("gateway", `gateway.wan is missing: the interface on the test servers' side, such as "wan0"`)
+	}
+	setKey(p, "gateway.lan", r.LAN, &g.LAN, interfaceName)
+	setKey(p, "gateway.wan", r.WAN, &g.WAN, interfaceName)
+	setKey(p, "gateway.nat", r.NAT, &g.NAT, oneOf(NATAuto, NATNone, NATMasquerade))
+}
+
+// allow reads each prefix apart, so that each bad one has its own line.
+func (p *parser) allow(v any) {
+	if v == nil {
+		return
+	}
+	items, ok := v.([]any)
+	if !ok {
+		p.fault("safety.allow", "safety.allow", v, errors.New(`must be a list such as ["10.77.2.0/24"]`))
+		return
+	}
+	for i, item := range items {
+		prefix, err := allowedPrefix(item)
+		if err != nil {
+			p.fault(fmt.Sprintf("safety.allow[%d]", i), "safety.allow", item, err)
+			continue
+		}
+		p.config.Safety.Allow = append(p.config.Safety.Allow, prefix)
+	}
+}
