@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -29,6 +30,9 @@ func (d Direction) String() string {
 	return "egress"
 }
 
+// NoTCX is logged, once for each program, where clsact stands in for TCX.
+const NoTCX = "this kernel has no TCX (6.6 has): attached through clsact, which a killed process leaves behind"
+
 // Attach puts prog on the interface in the calling thread's network
 // namespace. The program is gone once the result is closed and, where TCX
 // holds it, once the process has died; a clsact filter of a killed process
@@ -36,20 +40,29 @@ func (d Direction) String() string {
 // Programs must return -1 (TC_ACT_UNSPEC, TCX_NEXT) to let a packet pass,
 // which means the same in both.
 func Attach(prog *ebpf.Program, ifindex int, dir Direction) (io.Closer, error) {
-	l, err := attachTCX(prog, ifindex, dir)
+	return attach(attachTCX, prog, ifindex, dir)
+}
+
+// attachFunc is one way of attaching; a test puts an old kernel's answer in
+// the place of attachTCX.
+type attachFunc func(*ebpf.Program, int, Direction) (io.Closer, error)
+
+func attach(first attachFunc, prog *ebpf.Program, ifindex int, dir Direction) (io.Closer, error) {
+	c, err := first(prog, ifindex, dir)
 	if errors.Is(err, ebpf.ErrNotSupported) {
+		slog.Info(NoTCX, "component", "hook", "interface", ifindex, "direction", dir.String())
 		return attachClsact(prog, ifindex, dir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("interface %d: attach %s program: %w", ifindex, dir, err)
 	}
-	return l, nil
+	return c, nil
 }
 
-func attachTCX(prog *ebpf.Program, ifindex int, dir Direction) (link.Link, error) {
-	attach := ebpf.AttachTCXIngress
+func attachTCX(prog *ebpf.Program, ifindex int, dir Direction) (io.Closer, error) {
+	at := ebpf.AttachTCXIngress
 	if dir == Egress {
-		attach = ebpf.AttachTCXEgress
+		at = ebpf.AttachTCXEgress
 	}
-	return link.AttachTCX(link.TCXOptions{Interface: ifindex, Program: prog, Attach: attach})
+	return link.AttachTCX(link.TCXOptions{Interface: ifindex, Program: prog, Attach: at})
 }
