@@ -82,9 +82,14 @@ func (w *worker) setA(row, packed, p, rows int) {
 	s := &w.strip
 	if w.transA {
 		s.a, s.rowStride, s.colStride = w.strips[packed*s.k:], 1, rows
+		s.next = s.a
 		return
 	}
 	s.a, s.rowStride, s.colStride = w.a[row*w.lda+p:], w.lda, 1
+	s.next = s.a
+	if next := (row+rows)*w.lda + p; next < len(w.a) {
+		s.next = w.a[next:]
+	}
 	if rows == 6 || rows == 4 {
 		return
 	}

@@ -17,6 +17,12 @@ func strip6(s *strip)
 func strip4(s *strip)
 
 //go:noescape
+func pack16(panels, rows int, dst *float32, stride int, src *float32, ld int)
+
+//go:noescape
+func pack6(strips, cols int, dst *float32, stride int, src *float32, ld int)
+
+//go:noescape
 func transpose8(blocks int, dst, src *float32, ld int)
 
 // vectorStrip computes what portableStrip does, but with fused multiply-adds. s.rows is 4 or 6.

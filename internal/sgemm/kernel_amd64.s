@@ -9,6 +9,9 @@
 //	AX  A at (0, p)       R8  bytes from row to row of A      DX  packed B at p
 //	BX  A at (3, p)       R9  bytes from column to column     CX  columns left
 //	DI  C at row 0        SI  bytes from row to row of C      R13 panels left
+//	R12 C at row 3        R10 where to prefetch               R11 the strip
+//
+// Meanwhile the next strip of A is prefetched, two of its rows during each panel.
 
 #define ZERO4 \
 	VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; \
@@ -48,24 +51,32 @@
 #define PREFETCHC(row) PREFETCHT0 (row); PREFETCHT0 60(row)
 
 #define LOAD \
-	MOVQ s+0(FP), R15; \
-	MOVQ strip_rowStride(R15), R8; SHLQ $2, R8; \
-	MOVQ strip_colStride(R15), R9; SHLQ $2, R9; \
-	MOVQ strip_b(R15), DX; \
-	MOVQ strip_c(R15), DI; \
-	MOVQ strip_ldc(R15), SI; SHLQ $2, SI; \
-	MOVQ strip_panels(R15), R13; \
-	LEAQ (R8)(R8*2), R10; \
-	LEAQ (SI)(SI*2), R11
+	MOVQ s+0(FP), R11; \
+	MOVQ strip_rowStride(R11), R8; SHLQ $2, R8; \
+	MOVQ strip_colStride(R11), R9; SHLQ $2, R9; \
+	MOVQ strip_b(R11), DX; \
+	MOVQ strip_c(R11), DI; \
+	MOVQ strip_ldc(R11), SI; SHLQ $2, SI; \
+	MOVQ strip_panels(R11), R13; \
+	MOVQ strip_next(R11), R15
+
+#define NEXTPANEL \
+	MOVQ strip_a(R11), AX; \
+	LEAQ (R8)(R8*2), BX; ADDQ AX, BX; \
+	LEAQ (SI)(SI*2), R12; ADDQ DI, R12; \
+	MOVQ strip_panels(R11), CX; SUBQ R13, CX; \
+	MOVQ AX, R10; \
+	CMPQ CX, $3; CMOVQLT R15, R10; \
+	LEAQ (R15)(R8*2), R15
+
+#define PREFETCHA PREFETCHT0 (R10); PREFETCHT0 (R10)(R8*1); ADDQ $16, R10
 
 // func strip6(s *strip)
 TEXT ·strip6(SB), NOSPLIT, $0-8
 	LOAD
 
 panel6:
-	MOVQ strip_a(R15), AX
-	LEAQ (AX)(R10*1), BX
-	LEAQ (DI)(R11*1), R12
+	NEXTPANEL
 	PREFETCHC(DI)
 	PREFETCHC(R12)
 	LEAQ (DI)(SI*1), R14
@@ -77,11 +88,12 @@ panel6:
 	ADDQ SI, R14
 	PREFETCHC(R14)
 	ZERO6
-	MOVQ strip_k(R15), CX
+	MOVQ strip_k(R11), CX
 	SUBQ $4, CX
 	JLT  rest6
 
 four6:
+	PREFETCHA
 	STEP6(0)
 	STEP6(64)
 	STEP6(128)
@@ -101,12 +113,12 @@ one6:
 	JNZ  one6
 
 done6:
-	VBROADCASTSS strip_alpha(R15), Y14
-	VBROADCASTSS strip_beta(R15), Y15
+	VBROADCASTSS strip_alpha(R11), Y14
+	VBROADCASTSS strip_beta(R11), Y15
 	LEAQ         (DI)(SI*1), AX
 	LEAQ         (DI)(SI*2), BX
 	LEAQ         (R12)(SI*2), R14
-	MOVL         strip_beta(R15), CX
+	MOVL         strip_beta(R11), CX
 	SHLL         $1, CX
 	JZ           store6
 	UPDATE(DI, Y0, Y1)
@@ -139,9 +151,7 @@ TEXT ·strip4(SB), NOSPLIT, $0-8
 	LOAD
 
 panel4:
-	MOVQ strip_a(R15), AX
-	LEAQ (AX)(R10*1), BX
-	LEAQ (DI)(R11*1), R12
+	NEXTPANEL
 	PREFETCHC(DI)
 	PREFETCHC(R12)
 	LEAQ (DI)(SI*1), R14
@@ -149,11 +159,12 @@ panel4:
 	ADDQ SI, R14
 	PREFETCHC(R14)
 	ZERO4
-	MOVQ strip_k(R15), CX
+	MOVQ strip_k(R11), CX
 	SUBQ $4, CX
 	JLT  rest4
 
 four4:
+	PREFETCHA
 	STEP4ONLY(0)
 	STEP4ONLY(64)
 	STEP4ONLY(128)
@@ -173,11 +184,11 @@ one4:
 	JNZ  one4
 
 done4:
-	VBROADCASTSS strip_alpha(R15), Y14
-	VBROADCASTSS strip_beta(R15), Y15
+	VBROADCASTSS strip_alpha(R11), Y14
+	VBROADCASTSS strip_beta(R11), Y15
 	LEAQ         (DI)(SI*1), AX
 	LEAQ         (DI)(SI*2), BX
-	MOVL         strip_beta(R15), CX
+	MOVL         strip_beta(R11), CX
 	SHLL         $1, CX
 	JZ           store4
 	UPDATE(DI, Y0, Y1)
@@ -213,6 +224,79 @@ next4:
 	VPERM2F128 $0x20, Y5, Y1, Y9;  VPERM2F128 $0x31, Y5, Y1, Y13; \
 	VPERM2F128 $0x20, Y6, Y2, Y10; VPERM2F128 $0x31, Y6, Y2, Y14; \
 	VPERM2F128 $0x20, Y7, Y3, Y11; VPERM2F128 $0x31, Y7, Y3, Y15
+
+// func pack16(panels, rows int, dst *float32, stride int, src *float32, ld int)
+//
+// Copies rows x (16*panels) values, rows ld apart, to panels that lie stride apart, and prefetches
+// as many rows after them.
+TEXT ·pack16(SB), NOSPLIT, $0-48
+	MOVQ panels+0(FP), CX
+	MOVQ dst+16(FP), DI
+	MOVQ stride+24(FP), R9
+	MOVQ src+32(FP), AX
+	MOVQ ld+40(FP), R8
+	SHLQ $2, R8
+	SHLQ $2, R9
+	MOVQ rows+8(FP), R10
+	IMULQ R8, R10
+
+panel16:
+	MOVQ rows+8(FP), DX
+	MOVQ AX, SI
+	MOVQ DI, BX
+
+row16:
+	VMOVUPS     (SI), Y0
+	VMOVUPS     32(SI), Y1
+	PREFETCHT0  (SI)(R10*1)
+	ADDQ        R8, SI
+	VMOVUPS     Y0, (BX)
+	VMOVUPS     Y1, 32(BX)
+	ADDQ        $64, BX
+	DECQ        DX
+	JNZ         row16
+	ADDQ        $64, AX
+	ADDQ        R9, DI
+	DECQ        CX
+	JNZ         panel16
+	VZEROUPPER
+	RET
+
+// func pack6(strips, cols int, dst *float32, stride int, src *float32, ld int)
+//
+// Copies cols x (6*strips) values, ld apart, to strips that lie stride apart, and prefetches as
+// many after them.
+TEXT ·pack6(SB), NOSPLIT, $0-48
+	MOVQ strips+0(FP), CX
+	MOVQ dst+16(FP), DI
+	MOVQ stride+24(FP), R9
+	MOVQ src+32(FP), AX
+	MOVQ ld+40(FP), R8
+	SHLQ $2, R8
+	SHLQ $2, R9
+	MOVQ cols+8(FP), R10
+	IMULQ R8, R10
+
+strip24:
+	MOVQ cols+8(FP), DX
+	MOVQ AX, SI
+	MOVQ DI, BX
+
+col24:
+	MOVUPS     (SI), X0
+	MOVQ       16(SI), R11
+	PREFETCHT0 (SI)(R10*1)
+	ADDQ       R8, SI
+	MOVUPS     X0, (BX)
+	MOVQ       R11, 16(BX)
+	ADDQ       $24, BX
+	DECQ       DX
+	JNZ        col24
+	ADDQ       $24, AX
+	ADDQ       R9, DI
+	DECQ       CX
+	JNZ        strip24
+	RET
 
 // func transpose8(blocks int, dst *float32, src *float32, ld int)
 //

@@ -1,31 +1,30 @@
 package sgemm
 
+const packRows = 8 // rows that are copied at a time: so many lines share a set of the first cache
+
 // packB copies rows x cols of op(B), from (p, j) on, to panels of panelWidth columns, row by row;
 // the last panel is padded with zeros.
 func (w *worker) packB(p, j, rows, cols int) {
-	for left := cols; left > 0; left -= panelWidth {
-		panel := w.panels[(cols-left)*rows : (cols-left+panelWidth)*rows]
-		width := min(left, panelWidth)
-		if width < panelWidth {
-			clear(panel)
-		}
-		if w.transB {
-			w.packTransposed(panel, w.b[(j+cols-left)*w.ldb+p:], rows, width)
-		} else {
-			packRows(panel, w.b[p*w.ldb+j+cols-left:], w.ldb, rows, width)
-		}
+	whole := cols / panelWidth * panelWidth
+	if whole < cols {
+		clear(w.panels[whole*rows : (whole+panelWidth)*rows])
 	}
-}
-
-func packRows(panel, b []float32, ldb, rows, width int) {
-	if width < panelWidth {
-		for p := range rows {
-			copy(panel[p*panelWidth:], b[p*ldb:p*ldb+width])
+	if w.transB {
+		for q := 0; q < cols; q += panelWidth {
+			w.packTransposed(w.panels[q*rows:], w.b[(j+q)*w.ldb+p:], rows, min(panelWidth, cols-q))
 		}
 		return
 	}
-	for p := range rows {
-		*(*[panelWidth]float32)(panel[p*panelWidth:]) = [panelWidth]float32(b[p*ldb:])
+	b := w.b[p*w.ldb+j:]
+	if whole > 0 {
+		for r := 0; r < rows; r += packRows {
+			pack16(whole/panelWidth, min(packRows, rows-r), &w.panels[r*panelWidth], panelWidth*rows, &b[r*w.ldb], w.ldb)
+		}
+	}
+	if whole < cols {
+		for r := range rows {
+			copy(w.panels[whole*rows+r*panelWidth:], b[r*w.ldb:][whole:cols])
+		}
 	}
 }
 
@@ -55,11 +54,13 @@ func (w *worker) packA(i, p, rows, cols int) {
 	if rest := rows - whole; rest == 2 && whole > 0 {
 		whole -= maxRows
 	}
+	if whole > 0 {
+		for q := 0; q < cols; q += packRows {
+			pack6(whole/maxRows, min(packRows, cols-q), &w.strips[q*maxRows], maxRows*cols, &w.a[(p+q)*w.lda+i], w.lda)
+		}
+	}
 	for q := range cols {
 		src := w.a[(p+q)*w.lda+i:][:rows]
-		for r := 0; r < whole; r += maxRows {
-			*(*[maxRows]float32)(w.strips[r*cols+q*maxRows:]) = [maxRows]float32(src[r:])
-		}
 		for r := whole; r < rows; {
 			h := stripRows(rows - r)
 			copy(w.strips[r*cols+q*h:][:h], src[r:])

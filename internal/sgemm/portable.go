@@ -5,6 +5,7 @@ type strip struct {
 	rows, panels, k      int       // k is the number of products in the block's sum
 	a                    []float32 // A's value (i, p) is a[i*rowStride+p*colStride]
 	rowStride, colStride int
+	next                 []float32 // where A's next strip begins, to prefetch it
 	b                    []float32 // packed B: panels of k rows of panelWidth values
 	c                    []float32 // C's value (i, j) is c[i*ldc+j]
 	ldc                  int
