@@ -63,7 +63,7 @@ fuzz:
 	done
 
 bench:
-	$(GO) test -run '^$$' -bench '$(or $(ONLY),.)' $(PACKAGES)
+	@$(GO) run ./bench $(if $(ONLY),-only $(ONLY))
 
 # The README's two commands in a bare Debian 12.
 fresh:

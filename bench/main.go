@@ -1,0 +1,141 @@
+// Command bench measures our code and what one would use in its place, both
+// in the same run, and prints one line for each pair:
+//
+//	bench NAME ours=X theirs=Y ratio=Z unit=U
+//
+// The ratio is above 1 where ours is the faster. It writes the same to
+// bench/results.json. Absolute figures are this machine's, in the state it was
+// in; the ratio is what carries over.
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"time"
+)
+
+// rounds is how often each side runs, in turns; the median counts.
+const rounds = 5
+
+// pair is one benchmark: two ways of doing the same work.
+type pair struct {
+	name   string
+	unit   string
+	theirs string // what theirs is
+	work   float64
+	// prepare returns the two sides; each does the work once.
+	prepare func() (ours, theirs func() error, err error)
+}
+
+// result is one line of results.json. Ours and Theirs are in Unit, a rate:
+// more is faster.
+type result struct {
+	Name   string  `json:"name"`
+	Ours   float64 `json:"ours"`
+	Theirs float64 `json:"theirs"`
+	Ratio  float64 `json:"ratio"`
+	Unit   string  `json:"unit"`
+	Versus string  `json:"versus"`
+}
+
+type results struct {
+	Date    string   `json:"date"`
+	Machine string   `json:"machine"`
+	Go      string   `json:"go"`
+	Bench   []result `json:"bench"`
+}
+
+func main() {
+	only := flag.String("only", "", "run the benchmark of this name alone")
+	out := flag.String("out", "bench/results.json", "`file` to write the results to")
+	flag.Parse()
+	runtime.GOMAXPROCS(1) // both sides on one core
+	if err := run(*only, *out); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(only, out string) error {
+	all := results{
+		Date:    time.Now().UTC().Format(time.DateOnly),
+		Machine: machine(),
+		Go:      runtime.Version() + " " + runtime.GOARCH,
+	}
+	for _, p := range pairs() {
+		if only != "" && p.name != only {
+			continue
+		}
+		r, err := p.run()
+		if err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+		fmt.Printf("bench %s ours=%.4g theirs=%.4g ratio=%.2f unit=%s\n", r.Name, r.Ours, r.Theirs, r.Ratio, r.Unit)
+		all.Bench = append(all.Bench, r)
+	}
+	if len(all.Bench) == 0 {
+		return fmt.Errorf("no benchmark is named %q", only)
+	}
+	if only != "" {
+		return nil // the file holds whole runs
+	}
+	b, err := json.MarshalIndent(all, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(out, append(b, '\n'), 0o644)
+}
+
+// run measures both sides in turns, so that a busy moment hits both.
+func (p pair) run() (result, error) {
+	ours, theirs, err := p.prepare()
+	if err != nil {
+		return result{}, err
+	}
+	var rates [2][]float64
+	for range rounds {
+		for side, f := range []func() error{ours, theirs} {
+			seconds, err := secondsEach(f)
+			if err != nil {
+				return result{}, err
+			}
+			rates[side] = append(rates[side], p.work/seconds)
+		}
+	}
+	a, b := median(rates[0]), median(rates[1])
+	return result{Name: p.name, Ours: a, Theirs: b, Ratio: a / b, Unit: p.unit, Versus: p.theirs}, nil
+}
+
+// secondsEach repeats f for at least a fifth of a second.
+func secondsEach(f func() error) (float64, error) {
+	const enough = 200 * time.Millisecond
+	for n := 1; ; n *= 2 {
+		start := time.Now()
+		for range n {
+			if err := f(); err != nil {
+				return 0, err
+			}
+		}
+		if elapsed := time.Since(start); elapsed >= enough {
+			return elapsed.Seconds() / float64(n), nil
+		}
+	}
+}
+
+func median(v []float64) float64 {
+	slices.Sort(v)
+	return v[len(v)/2]
+}
+
+// machine names the processor, or the architecture where it has no name.
+func machine() string {
+	b, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return runtime.GOARCH
+	}
+	return fmt.Sprintf("%s, %d cores", modelName(string(b)), runtime.NumCPU())
+}

@@ -1,0 +1,78 @@
+package appliance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes of the program.
+const (
+	ExitDone   = 0 // what was asked for is done
+	ExitFailed = 1 // it could not be done; the reason is on standard error
+	ExitUsage  = 2 // the command line is wrong
+)
+
+// Program is pacgan-appliance as a value: main starts it, and so do tests.
+type Program struct {
+	Version        string
+	Stdout, Stderr io.Writer
+}
+
+// exitError carries the exit code of a process that ran on the command's
+// behalf and has already said on standard error what was wrong.
+type exitError struct {
+	code int
+}
+
+func (e exitError) Error() string { return fmt.Sprintf("exit code %d", e.code) }
+
+// Run runs one command line, without the program's name, and returns its exit
+// code. Every error is one line on Stderr.
+func (p *Program) Run(ctx context.Context, args []string) int {
+	started := false
+	root := p.rootCommand()
+	for _, cmd := range root.Commands() {
+		run := cmd.RunE
+		if run == nil {
+			continue
+		}
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			started = true
+			return run(cmd, args)
+		}
+	}
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	var exit exitError
+	switch {
+	case err == nil:
+		return ExitDone
+	case errors.As(err, &exit):
+		return exit.code
+	case !started:
+		fmt.Fprintf(p.Stderr, "pacgan-appliance: %v: see pacgan-appliance --help\n", err)
+		return ExitUsage
+	}
+	fmt.Fprintf(p.Stderr, "pacgan-appliance: %v\n", err)
+	return ExitFailed
+}
+
+func (p *Program) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "pacgan-appliance",
+		Short: "Labelled, never-ending test traffic whose answers are proven",
+		Long: "pacgan-appliance captures labelled traffic, trains a PAC-GAN on it, injects what that generates\n" +
+			"and counts in the kernel which of it the network answered.",
+		Version:       p.Version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetOut(p.Stdout)
+	root.SetErr(p.Stderr)
+	root.AddCommand(p.labCommand(), p.trainCommand(), p.generateCommand(), p.checkCommand())
+	return root
+}
