@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"math"
+	"slices"
 
 	"pacgan-appliance/internal/model"
 )
@@ -22,9 +23,8 @@ type grower struct {
 	spare  []int32  // partition's second buffer
 	hist   []uint32 // [value] how often the node has it
 	code   []uint16 // [value] its number among the node's values, 0..k-1
-	codes  []uint16 // [place in the node's rows] the packet's code
-	joint  []uint32 // [feature's value * k + code] counts
-	active []int32  // stack of the features that still vary, one list for each node on the path
+	pairs  pairCounter
+	active []int32 // stack of the features that still vary, one list for each node on the path
 }
 
 func newGrower(t *digitTable) *grower {
@@ -32,7 +32,7 @@ func newGrower(t *digitTable) *grower {
 	return &grower{
 		table: t, rows: make([]int32, packets), spare: make([]int32, packets),
 		hist: make([]uint32, values), code: make([]uint16, values),
-		codes: make([]uint16, packets), joint: make([]uint32, digitValues*values),
+		pairs: newPairCounter(packets, values),
 	}
 }
 
@@ -50,8 +50,10 @@ func (g *grower) growTree(ctx context.Context, i int) (tree, error) {
 	for r := range rows {
 		rows[r] = int32(r)
 	}
-	for j := range features {
-		g.active = append(g.active, int32(j))
+	for j, column := range g.table.columns[:features] {
+		if varies(column) {
+			g.active = append(g.active, int32(j))
+		}
 	}
 	_, err := g.grow(ctx, rows, g.active)
 	return g.tree, err
@@ -121,24 +123,17 @@ func (g *grower) addNode(rows []int32) (k int) {
 // bestSplit returns the feature with the largest marginal likelihood, or Leaf if none exceeds the
 // node's own, and the features that vary in the node. Call it after addNode.
 func (g *grower) bestSplit(rows, features []int32, k int) (split int32, varying []int32) {
-	codes := g.codes[:len(rows)]
-	for i, r := range rows {
-		codes[i] = g.code[g.target[r]]
+	g.pairs.reset(k, len(g.tree.split) == 1)
+	for _, r := range rows {
+		g.pairs.add(g.code[g.target[r]])
 	}
 	logs := &g.table.logs
 	best := logs.likelihood(g.nodeCounts(), k, len(rows))
 	split = model.Leaf
 	start := len(g.active)
 	for _, j := range features {
-		joint := g.joint[:digitValues*k]
-		count(joint, g.table.columns[j], rows, codes, k)
-		sum, children := 0.0, 0
-		for v := 0; v < len(joint); v += k {
-			if m := total(joint[v : v+k]); m > 0 {
-				sum += logs.likelihood(joint[v:v+k], k, m)
-				children++
-			}
-		}
+		joint := g.pairs.count(g.table.columns[j], rows)
+		sum, children := logs.splitLikelihood(joint, k)
 		if children < 2 {
 			continue
 		}
@@ -177,20 +172,9 @@ func (g *grower) partition(rows []int32, column []uint8) (ends [digitValues]int)
 	return ends
 }
 
-// count fills joint with the counts of (column's value, code) pairs; codes has one for each row.
-func count(joint []uint32, column []uint8, rows []int32, codes []uint16, k int) {
-	clear(joint)
-	for i, r := range rows {
-		joint[int(column[r])*k+int(codes[i])]++
-	}
-}
-
-func total(counts []uint32) int {
-	n := 0
-	for _, c := range counts {
-		n += int(c)
-	}
-	return n
+// varies reports whether a column has more than one value: no other can split a node.
+func varies(column []uint8) bool {
+	return slices.ContainsFunc(column, func(v uint8) bool { return v != column[0] })
 }
 
 func widen(dst []uint16, src []uint8) []uint16 {

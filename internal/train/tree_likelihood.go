@@ -38,3 +38,25 @@ func (t *logTable) likelihood(counts []uint32, k, m int) float64 {
 	}
 	return sum
 }
+
+// splitLikelihood returns the sum of ML over the children that a split makes, and how many there are;
+// joint[code*16+value] counts the packets whose target has that code and whose feature has that
+// value. The children share their parent's k.
+func (t *logTable) splitLikelihood(joint []uint32, k int) (sum float64, children int) {
+	var sizes [digitValues]uint32
+	for code := range k {
+		for v, n := range joint[code*digitValues : (code+1)*digitValues] {
+			if n > 0 {
+				sum += t.rising(k, n)
+				sizes[v] += n
+			}
+		}
+	}
+	for _, m := range sizes {
+		if m > 0 {
+			sum -= t[1][m]
+			children++
+		}
+	}
+	return sum, children
+}
