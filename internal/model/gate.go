@@ -64,6 +64,23 @@ func (p Prior) LogPrior(dst []float32, f *Forest, node int) {
 	}
 }
 
+// logits returns prior + ThetaScale*Theta + Bias for each value of each node of a label's trees, in
+// the order of Forest.Value; the length tree's, which is drawn by its counts, stay 0.
+func (g *Gate) logits(f *Forest, label int) []float32 {
+	logits := make([]float32, len(f.Value))
+	var prior [valuesPerNode]float32
+	for digit := range f.Digits() {
+		for node := int(f.Root[digit]); node < int(f.Root[digit+1]); node++ {
+			g.Prior.LogPrior(prior[:], f, node)
+			for at := f.First[node]; at < f.First[node+1]; at++ {
+				v := int(f.Value[at])
+				logits[at] = prior[v] + ThetaScale*g.Theta[label][node*valuesPerNode+v] + g.Bias[label][digit*valuesPerNode+v]
+			}
+		}
+	}
+	return logits
+}
+
 // validate reports a prior that this program does not know.
 func (p Prior) validate() error {
 	if p != PriorUniform && p != PriorFrequency {

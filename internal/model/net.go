@@ -74,7 +74,7 @@ const (
 )
 
 // NormEpsilon is added to the variance by batch normalisation: y = gamma*(x-mean)/sqrt(var+epsilon) +
-// beta, over all but the channels. (TF-GAN's MNIST example; its momentum is 0.999.)
+// beta, each channel over the batch and its pixels. (TF-GAN's MNIST example; its momentum is 0.999.)
 const NormEpsilon = 1e-3
 
 // Size is the extent of one image of a batch.
@@ -85,7 +85,7 @@ func (s Size) Len() int { return s.H * s.W * s.C }
 
 // Layer is one layer of a generator. Its weights are the tensors Name.weight, Name.bias with Bias,
 // and with Norm Name.gamma, Name.beta (trained), Name.mean, Name.variance (tracked; what inference
-// normalises by). Normalisation comes before the activation.
+// normalises by). Normalisation comes before the activation; a Dense layer has one channel for each unit.
 type Layer struct {
 	Name        string
 	Kind        LayerKind

@@ -1,0 +1,135 @@
+package model
+
+// A stride-2 deconvolution with a 4 x 4 filter and pad 1 needs no scattered additions: the 2 x 2
+// output block at (2p-1, 2q-1) depends on the 2 x 2 input window at (p-1, q-1) alone, p = 0..h and
+// q = 0..w, by a matrix of the filter's values. So the windows are gathered as rows (what lies
+// outside the image is 0), one product gives all blocks, and the blocks are copied out.
+
+// windowWeights arranges a filter [cin][ky][kx][cout] as that matrix: row (u, v, cin) for the input
+// pixel (p-1+u, q-1+v), column (r, s, cout) for the output pixel (2p-1+r, 2q-1+s). From out = 2*in +
+// ky - 1 follows ky = r + 2 - 2u, and kx likewise.
+func windowWeights(filter []float32, cin, cout int) []float32 {
+	m := make([]float32, 0, len(filter))
+	for uv := range 4 {
+		for c := range cin {
+			for rs := range 4 {
+				ky, kx := rs/2+2-2*(uv/2), rs%2+2-2*(uv%2)
+				m = append(m, filter[((c*Kernel+ky)*Kernel+kx)*cout:][:cout]...)
+			}
+		}
+	}
+	return m
+}
+
+// productShape is the matrix product that one image of a Deconv layer takes: rows x inner times
+// inner x outer.
+func (l *boundLayer) productShape() (rows, inner, outer int) {
+	if l.Stride == 2 {
+		return (l.In.H + 1) * (l.In.W + 1), 4 * l.In.C, 4 * l.Out.C
+	}
+	return l.In.H * l.In.W, l.In.C, Kernel * Kernel * l.Out.C
+}
+
+// deconv computes a Deconv layer, l.images at a time.
+func (f *forward) deconv(l *boundLayer, in, out []float32) {
+	rows, inner, outer := l.productShape()
+	for from := 0; from < f.batch; from += l.images {
+		n := min(l.images, f.batch-from)
+		x := in[from*l.In.Len():][:n*l.In.Len()]
+		y := out[from*l.Out.Len():][:n*l.Out.Len()]
+		product := f.product[:n*rows*outer]
+		if l.Stride != 2 {
+			f.product1(l.weight, n*rows, inner, outer, x, product)
+			l.scatter(product, y)
+			continue
+		}
+		windows := f.windows[:n*rows*inner]
+		l.gather(x, windows)
+		f.product1(l.weight, n*rows, inner, outer, windows, product)
+		l.place(product, y)
+	}
+}
+
+// gather writes the 2 x 2 input windows of each image as rows [(h+1)*(w+1)][2][2][cin].
+func (l *boundLayer) gather(in, windows []float32) {
+	h, w, c := l.In.H, l.In.W, l.In.C
+	for ; len(in) > 0; in = in[l.In.Len():] {
+		for p := range h + 1 {
+			for q := range w + 1 {
+				for u := range 2 {
+					half := windows[:2*c]
+					windows = windows[2*c:]
+					row := p - 1 + u
+					if row < 0 || row >= h {
+						clear(half)
+						continue
+					}
+					copyPixels(half, in[row*w*c:(row+1)*w*c], q-1, c)
+				}
+			}
+		}
+	}
+}
+
+// copyPixels copies the two pixels from column col on, of c channels each; outside the row they are
+// 0.
+func copyPixels(dst, row []float32, col, c int) {
+	switch {
+	case col < 0:
+		clear(dst[:c])
+		copy(dst[c:], row[:c])
+	case (col+2)*c > len(row):
+		copy(dst, row[col*c:])
+		clear(dst[c:])
+	default:
+		copy(dst, row[col*c:(col+2)*c])
+	}
+}
+
+// place copies the 2 x 2 output blocks [(h+1)*(w+1)][2][2][cout] of each image to their pixels; what
+// lies outside is dropped.
+func (l *boundLayer) place(product, out []float32) {
+	h, w, c := l.Out.H, l.Out.W, l.Out.C
+	for ; len(out) > 0; out = out[l.Out.Len():] {
+		for p := range l.In.H + 1 {
+			for q := range l.In.W + 1 {
+				for r := range 2 {
+					half := product[:2*c]
+					product = product[2*c:]
+					row, col := 2*p-1+r, 2*q-1
+					if row < 0 || row >= h {
+						continue
+					}
+					line := out[row*w*c : (row+1)*w*c]
+					if col < 0 {
+						copy(line[:c], half[c:])
+					} else {
+						copy(line[col*c:], half[:min(2, w-col)*c])
+					}
+				}
+			}
+		}
+	}
+}
+
+// scatter adds [h*w][ky][kx][cout] products of each image to the output pixels of a stride-1
+// deconvolution.
+func (l *boundLayer) scatter(product, out []float32) {
+	clear(out)
+	h, w, c := l.Out.H, l.Out.W, l.Out.C
+	for ; len(out) > 0; out = out[l.Out.Len():] {
+		for pixel := range l.In.H * l.In.W {
+			for k := range Kernel * Kernel {
+				part := product[:c]
+				product = product[c:]
+				row, col := pixel/l.In.W+k/Kernel-l.Pad, pixel%l.In.W+k%Kernel-l.Pad
+				if row < 0 || row >= h || col < 0 || col >= w {
+					continue
+				}
+				for i, x := range part {
+					out[(row*w+col)*c+i] += x
+				}
+			}
+		}
+	}
+}
