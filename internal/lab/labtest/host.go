@@ -64,7 +64,10 @@ func NewCable(tb testing.TB, c Cable) {
 			tb.Error(err)
 		}
 	})
-	if err := errFirst(up(c.Near, c.NearAddrs), up(c.Far, c.FarAddrs)); err != nil {
+	ctx, cancel := context.WithTimeout(tb.Context(), 5*time.Second)
+	defer cancel()
+	err := errFirst(up(c.Near, c.NearAddrs), up(c.Far, c.FarAddrs))
+	if err = errFirst(err, veth.Ready(ctx, c.Near), veth.Ready(ctx, c.Far)); err != nil {
 		tb.Fatal(err)
 	}
 }
@@ -119,8 +122,13 @@ func (h *Host) plug() error {
 	if err := up(h.Cable.Near, h.Cable.NearAddrs); err != nil {
 		return err
 	}
-	return h.Do(func() error {
-		if err := up(h.Cable.Far, h.Cable.FarAddrs); err != nil || h.Cable.Via == "" {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	err := h.Do(func() error {
+		if err := up(h.Cable.Far, h.Cable.FarAddrs); err != nil {
+			return err
+		}
+		if err := veth.Ready(ctx, h.Cable.Far); err != nil || h.Cable.Via == "" {
 			return err
 		}
 		via, err := netip.ParseAddr(h.Cable.Via)
@@ -129,6 +137,10 @@ func (h *Host) plug() error {
 		}
 		return veth.DefaultRoute(via)
 	})
+	if err != nil {
+		return err
+	}
+	return veth.Ready(ctx, h.Cable.Near)
 }
 
 // close kills what still runs in the host and removes its cable, which a namespace that is only

@@ -3,11 +3,13 @@
 package veth
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/safchain/ethtool"
 	"github.com/vishvananda/netlink"
@@ -56,6 +58,27 @@ func Up(name string, addrs ...netip.Prefix) error {
 		return fmt.Errorf("veth %s up: %w", name, err)
 	}
 	return nil
+}
+
+// Ready waits until an end whose pair is up at both ends carries packets: before the kernel's link
+// watcher has seen that, it drops them without an error, and the first ARP request costs a second.
+func Ready(ctx context.Context, name string) error {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		link, err := netlink.LinkByName(name)
+		if err != nil {
+			return fmt.Errorf("veth %s: %w", name, err)
+		}
+		if link.Attrs().OperState == netlink.OperUp {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("veth %s: state %s, not up: %w", name, link.Attrs().OperState, ctx.Err())
+		case <-tick.C:
+		}
+	}
 }
 
 // DefaultRoute sends everything that is not on a cable to via.

@@ -1,0 +1,98 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"time"
+
+	"golang.org/x/net/icmp"
+	"golang.org/x/net/ipv4"
+
+	"pacgan-appliance/internal/lab/plan"
+)
+
+// protoICMP is ICMP's IP protocol number.
+const protoICMP = 1
+
+// ping is one run of ping: an identifier of its own, sequence numbers from 1, 56 bytes of data, each
+// request after the answer to the last.
+func ping(ctx context.Context, rng *rand.Rand, from netip.Addr, most int) (made, ok int, err error) {
+	conn, err := icmp.ListenPacket("ip4:icmp", from.String())
+	if err != nil {
+		return 0, 0, fmt.Errorf("ping from %s: %w", from, err)
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	to := pick(rng, plan.PingTargets())
+	id := rng.IntN(1 << 16)
+	for made < most && ctx.Err() == nil {
+		answered, err := echo(conn, to, &icmp.Echo{ID: id, Seq: made + 1, Data: pingData(time.Now())})
+		if err != nil {
+			return made, ok, fmt.Errorf("ping %s from %s: %w", to, from, err)
+		}
+		made++
+		if answered {
+			ok++
+		}
+	}
+	return made, ok, nil
+}
+
+// echo sends one request and waits for its reply among all that the raw socket hears.
+func echo(conn *icmp.PacketConn, to netip.Addr, request *icmp.Echo) (bool, error) {
+	b, err := (&icmp.Message{Type: ipv4.ICMPTypeEcho, Body: request}).Marshal(nil)
+	if err != nil {
+		return false, err
+	}
+	if err := conn.SetDeadline(time.Now().Add(timeout)); err != nil {
+		return false, err
+	}
+	peer := &net.IPAddr{IP: to.AsSlice()}
+	if _, err := conn.WriteTo(b, peer); err != nil {
+		return false, err
+	}
+	buf := make([]byte, 1500)
+	for {
+		n, source, err := conn.ReadFrom(buf)
+		if err != nil {
+			return false, ignore(err)
+		}
+		if source.String() == to.String() && isReply(buf[:n], request) {
+			return true, nil
+		}
+	}
+}
+
+func isReply(b []byte, request *icmp.Echo) bool {
+	m, err := icmp.ParseMessage(protoICMP, b)
+	if err != nil || m.Type != ipv4.ICMPTypeEchoReply {
+		return false
+	}
+	reply, ok := m.Body.(*icmp.Echo)
+	return ok && reply.ID == request.ID && reply.Seq == request.Seq && bytes.Equal(reply.Data, request.Data)
+}
+
+// pingData is iputils' payload: the time as a struct timeval, then bytes that count up from 0x10.
+func pingData(now time.Time) []byte {
+	const size, timeval = 56, 16
+	b := make([]byte, size)
+	binary.LittleEndian.PutUint64(b, uint64(now.Unix()))
+	binary.LittleEndian.PutUint64(b[8:], uint64(now.Nanosecond()/1000))
+	for i := timeval; i < size; i++ {
+		b[i] = byte(i)
+	}
+	return b
+}
+
+// ignore drops an error that only means that no answer came.
+func ignore(err error) error {
+	if unanswered(err) {
+		return nil
+	}
+	return err
+}
