@@ -56,3 +56,13 @@ func BenchmarkAUC(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkMeasureLong has GETs of 1,400 bytes with a cookie of their own each,
+// so that every real packet is a template and most bytes are noise.
+func BenchmarkMeasureLong(b *testing.B) {
+	real := longGETs(8000, 1)
+	b.ReportAllocs()
+	for b.Loop() {
+		mustMeasure(b, real[:3000], real[3000:6750], real[6750:])
+	}
+}

@@ -13,6 +13,7 @@ const (
 	depth        = 5   // splits from the root to a leaf
 	learningRate = 0.15
 	columnShare  = 0.4 // of the columns that a tree may use
+	mostColumns  = 160 // that it may use on average: long packets have thousands
 	rowShare     = 0.7 // of the rows that a tree is grown on
 	ridge        = 1.0 // added to a leaf's curvature
 	minCurvature = 2.0 // of a leaf: about eight undecided rows
@@ -87,9 +88,10 @@ func (b *booster) drawRows(rows []int) []int {
 }
 
 func (b *booster) drawColumns() []int {
+	share := min(columnShare, mostColumns/float64(len(b.columns)+1))
 	var drawn []int
 	for c := range b.columns {
-		if c >= len(b.columns)-b.always || b.rng.Float64() < columnShare {
+		if c >= len(b.columns)-b.always || b.rng.Float64() < share {
 			drawn = append(drawn, c)
 		}
 	}

@@ -146,6 +146,23 @@ func ping(tb testing.TB, rng *rand.Rand, src, dst [4]byte) []byte {
 	return ipv4(packet.ProtoICMP, src, dst, u16(rng), l4)
 }
 
+// longGETs makes n requests of 24 hosts on 8 servers, each with a random cookie
+// that fills it to 1,400 bytes.
+func longGETs(n int, seed uint64) [][]byte {
+	rng := rand.New(rand.NewPCG(seed, 2))
+	packets := make([][]byte, n)
+	for i := range packets {
+		host := rng.IntN(24)
+		data := fmt.Appendf(nil, "GET / HTTP/1.1\r\nHost: www%d.lab.test\r\nCookie: ", host)
+		for len(data) < 1356 {
+			data = append(data, "0123456789abcdef"[rng.IntN(16)])
+		}
+		segment := tcp(clientPort(rng), 80, rng.Uint32(), rng.Uint32(), append(data, "\r\n\r\n"...))
+		packets[i] = ipv4(packet.ProtoTCP, addr(1, 10+rng.IntN(4)), addr(2, 1+host%8), u16(rng), segment)
+	}
+	return packets
+}
+
 // altered gives copies that f has changed.
 func altered(packets [][]byte, f func(i int, p []byte)) [][]byte {
 	out := make([][]byte, len(packets))
