@@ -17,8 +17,6 @@ import (
 	"pacgan-appliance/internal/lab/plan"
 )
 
-func TestMain(m *testing.M) { labtest.Main(m) }
-
 func mustLab(tb testing.TB, o lab.Options) *lab.Lab {
 	tb.Helper()
 	labtest.RequireRoot(tb)

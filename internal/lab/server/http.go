@@ -48,15 +48,6 @@ func newHTTP(sites []plan.Site, paths []string, log *journal) *httpServer {
 }
 
 func (h *httpServer) start(addrs []netip.Addr) error {
-	h.server = &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: 10 * time.Second, // half a request must not hold its connection for ever
-		IdleTimeout:       30 * time.Second,
-		ErrorLog:          log.New(io.Discard, "", 0),
-		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			return context.WithValue(ctx, connKey{}, c)
-		},
-	}
 	var listeners []net.Listener
 	for _, addr := range addrs {
 		l, err := net.Listen("tcp4", netip.AddrPortFrom(addr, 80).String())
@@ -68,10 +59,23 @@ func (h *httpServer) start(addrs []netip.Addr) error {
 		}
 		listeners = append(listeners, l)
 	}
+	h.serve(listeners)
+	return nil
+}
+
+func (h *httpServer) serve(listeners []net.Listener) {
+	h.server = &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second, // half a request must not hold its connection for ever
+		IdleTimeout:       30 * time.Second,
+		ErrorLog:          log.New(io.Discard, "", 0),
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, connKey{}, c)
+		},
+	}
 	for _, l := range listeners {
 		h.done.Go(func() { _ = h.server.Serve(&loggingListener{l, h.log}) }) // ErrServerClosed
 	}
-	return nil
 }
 
 func (h *httpServer) stop() {
