@@ -1,13 +1,17 @@
 package sgemm
 
-// The blocks: a strip of A (6 x 256 values, 6 KB) stays in the first cache (32 KB) while it meets
-// every panel of a block of B (256 x 256 values, 256 KB), which stays in the second (512 KB).
+// How much of a product is worked on at a time. A strip of A (6 x 384 values, 9 KB) stays in the
+// first cache (32 KB) while it meets every panel of a block of B (384 x 128 values, 192 KB), which
+// stays in the second (512 KB), next to the one that comes next. Tried: 256 to 512 deep (powers
+// of two are bad where A's rows lie 4 KB apart), 128 to 384 KB.
 const (
-	maxRows    = 6  // rows of a strip
-	panelWidth = 16 // columns of a panel
-	maxDepth   = 256
-	blockB     = 256 * 256 // values of B in a block
-	blockA     = 96 * 256  // values of a transposed A in a block
+	maxRows     = 6         // rows of a strip
+	panelWidth  = 16        // columns of a panel
+	maxDepth    = 384       // products in a block's sum
+	maxB        = 384 * 128 // values of B in a block
+	maxA        = 1 << 20   // values of A in a block, where A has to be packed; the third cache holds them
+	fewRows     = 128       // up to here A fits the caches, and fetching B is what takes time
+	inPlaceRows = 16        // up to here packing B costs more than it gains
 )
 
 // A problem is one C = alpha * op(A) * op(B) + beta * C.
@@ -20,51 +24,60 @@ type problem struct {
 	vector         bool
 }
 
+// A block is rows x width values of C at (i, j), and the depth products of their sums from p on.
+type block struct {
+	i, j, p            int
+	rows, width, depth int
+}
+
 // worker multiplies on one thread.
 type worker struct {
 	problem
+	strip  strip
 	panels []float32 // packed B
 	strips []float32 // packed A
-	edge   [maxRows * panelWidth]float32
-	strip  strip
+	tile   [maxRows * panelWidth]float32
 }
 
 // run adds up C in blocks of the sum, from left to right: the order, and with it every rounding,
 // is the same for each value of C and depends on k alone.
 func (w *worker) run() {
 	depth := share(w.k, maxDepth, 8)
-	width := share(w.n, blockB/depth, panelWidth)
+	width := share(w.n, maxB/depth, panelWidth)
+	rows := w.m
+	if w.transA {
+		rows = share(w.m, maxA/depth, maxRows)
+	}
 	w.panels = atLeast(w.panels, depth*width)
-	for j := 0; j < w.n; j += width {
-		beta := w.beta
-		for p := 0; p < w.k; p += depth {
-			w.block(p, j, min(depth, w.k-p), min(width, w.n-j), beta)
-			beta = 1
+	w.strips = atLeast(w.strips, depth*(pick(w.transA, rows, 0)+maxRows))
+	w.strip.alpha, w.strip.beta = w.alpha, w.beta
+	for p := 0; p < w.k; p += depth {
+		for i := 0; i < w.m; i += rows {
+			b := block{i: i, p: p, rows: min(rows, w.m-i), depth: min(depth, w.k-p)}
+			if w.transA {
+				w.packA(&b)
+			}
+			for ; b.j < w.n; b.j += width {
+				b.width = min(width, w.n-b.j)
+				w.add(&b)
+			}
 		}
+		w.strip.beta = 1
 	}
 }
 
-// block adds the products of rows p to p+depth of op(B), for the columns j to j+width.
-func (w *worker) block(p, j, depth, width int, beta float32) {
-	w.packB(p, j, depth, width)
-	s := &w.strip
-	s.k, s.alpha, s.beta = depth, w.alpha, beta
-	height := w.m
-	if w.transA {
-		height = share(w.m, blockA/depth, maxRows)
-		w.strips = atLeast(w.strips, (height+maxRows)*depth)
+// add adds a block to C, strip by strip.
+func (w *worker) add(b *block) {
+	w.packB(b)
+	w.strip.k = b.depth
+	if few := w.transA || w.m <= fewRows; few {
+		w.aheadB(b)
 	}
-	for i := 0; i < w.m; i += height {
-		end := min(i+height, w.m)
-		if w.transA {
-			w.packA(i, p, end-i, depth)
-		}
-		for r := i; r < end; {
-			rows := stripRows(end - r)
-			w.setA(r, r-i, p, rows)
-			w.multiplyStrip(w.c[r*w.ldc+j:], rows, width)
-			r += rows
-		}
+	for r := 0; r < b.rows; {
+		rows := stripRows(b.rows - r)
+		w.setA(b, r, rows)
+		w.addStrip(b, w.c[(b.i+r)*w.ldc+b.j:], rows)
+		r += rows
 	}
 }
 
@@ -77,61 +90,81 @@ func stripRows(left int) int {
 	return min(left, maxRows)
 }
 
-// setA points the strip at its rows of op(A): in place where they can be read so.
-func (w *worker) setA(row, packed, p, rows int) {
+// setA points the strip at its rows of op(A), r of them into the block. They are read in place
+// unless they were packed; if they are too few for a tile, a copy has room for those beyond.
+func (w *worker) setA(b *block, r, rows int) {
 	s := &w.strip
 	if w.transA {
-		s.a, s.rowStride, s.colStride = w.strips[packed*s.k:], 1, rows
-		s.next = s.a
+		s.a, s.rowA, s.colA = w.strips[r*b.depth:], 1, rows
 		return
 	}
-	s.a, s.rowStride, s.colStride = w.a[row*w.lda+p:], w.lda, 1
-	s.next = s.a
-	if next := (row+rows)*w.lda + p; next < len(w.a) {
-		s.next = w.a[next:]
-	}
-	if rows == 6 || rows == 4 {
-		return
-	}
-	w.strips = atLeast(w.strips, maxRows*s.k)
-	for i := range rows {
-		for q, x := range s.a[i*w.lda : i*w.lda+s.k] {
-			w.strips[i*s.k+q] = x
+	s.a, s.rowA, s.colA = w.a[(b.i+r)*w.lda+b.p:], w.lda, 1
+	if rows != 4 && rows != maxRows {
+		for i := range rows {
+			copy(w.strips[i*b.depth:], s.a[i*w.lda:i*w.lda+b.depth])
 		}
+		s.a, s.rowA = w.strips, b.depth
 	}
-	s.a, s.rowStride = w.strips, s.k
+	if w.m > fewRows {
+		s.ahead.set(w.a, (b.i+r+rows)*w.lda+b.p, rows, b.depth, w.lda)
+	}
 }
 
-// multiplyStrip adds to rows x width values of C.
-func (w *worker) multiplyStrip(c []float32, rows, width int) {
+// setB points the strip at the block's panel from column q on.
+func (w *worker) setB(b *block, q int) {
 	s := &w.strip
-	s.rows = maxRows
-	if rows <= 4 {
-		s.rows = 4
+	if w.inPlaceB() && q+panelWidth <= b.width {
+		s.b, s.rowB, s.skipB = w.b[b.p*w.ldb+b.j+q:], w.ldb, panelWidth-b.depth*w.ldb
+		return
 	}
-	whole := 0
-	if rows == s.rows {
-		whole = width / panelWidth
+	s.b, s.rowB, s.skipB = w.panels[q*b.depth:], panelWidth, 0
+}
+
+func (w *worker) inPlaceB() bool { return !w.transB && w.m <= inPlaceRows }
+
+// aheadB has the next block of B prefetched.
+func (w *worker) aheadB(b *block) {
+	j, p := b.j+b.width, b.p
+	if j >= w.n {
+		j, p = 0, p+b.depth
 	}
-	if whole > 0 {
-		s.b, s.c, s.ldc, s.panels = w.panels, c, w.ldc, whole
+	rows, cols, at := b.depth, b.width, p*w.ldb+j
+	if w.transB {
+		rows, cols, at = cols, rows, j*w.ldb+p
+	}
+	if p >= w.k {
+		rows = 0
+	}
+	w.strip.ahead.set(w.b, at, rows, cols, w.ldb)
+}
+
+// addStrip adds to rows x b.width values of C.
+func (w *worker) addStrip(b *block, c []float32, rows int) {
+	s := &w.strip
+	s.rows = pick(rows <= 4, 4, maxRows)
+	q := 0
+	if rows == s.rows && b.width >= panelWidth {
+		w.setB(b, 0)
+		s.c, s.ldc, s.panels = c, w.ldc, b.width/panelWidth
 		w.multiply()
+		q = s.panels * panelWidth
 	}
-	for j := whole * panelWidth; j < width; j += panelWidth {
-		w.multiplyEdge(c[j:], w.panels[j*s.k:], rows, min(panelWidth, width-j))
+	for ; q < b.width; q += panelWidth {
+		w.setB(b, q)
+		w.addTile(c[q:], rows, min(panelWidth, b.width-q))
 	}
 }
 
-// multiplyEdge adds to rows x cols values of C, less than a tile, by way of a buffer.
-func (w *worker) multiplyEdge(c, b []float32, rows, cols int) {
+// addTile adds to rows x cols values of C, less than a tile, by way of one.
+func (w *worker) addTile(c []float32, rows, cols int) {
 	s := &w.strip
-	s.b, s.c, s.ldc, s.panels = b, w.edge[:], panelWidth, 1
+	s.c, s.ldc, s.panels = w.tile[:], panelWidth, 1
 	for i := range rows {
-		copy(w.edge[i*panelWidth:], c[i*w.ldc:i*w.ldc+cols])
+		copy(w.tile[i*panelWidth:], c[i*w.ldc:i*w.ldc+cols])
 	}
 	w.multiply()
 	for i := range rows {
-		copy(c[i*w.ldc:i*w.ldc+cols], w.edge[i*panelWidth:])
+		copy(c[i*w.ldc:i*w.ldc+cols], w.tile[i*panelWidth:])
 	}
 }
 

@@ -6,12 +6,14 @@
 // accumulators that two fused multiply-adds a cycle of latency four need (eight would do), and
 // leave four registers: Y12:Y13 for the row of B, Y14 and Y15 for values of A.
 //
-//	AX  A at (0, p)       R8  bytes from row to row of A      DX  packed B at p
-//	BX  A at (3, p)       R9  bytes from column to column     CX  columns left
-//	DI  C at row 0        SI  bytes from row to row of C      R13 panels left
-//	R12 C at row 3        R10 where to prefetch               R11 the strip
+//	AX  A at (0, p)       R8  bytes from row to row of A      R11 the strip
+//	BX  A at (3, p)       R9  bytes from column to column     R13 panels left
+//	DX  B at row p        R14 bytes from row to row of B      CX  columns left
+//	DI  C at row 0        SI  bytes from row to row of C
 //
-// Meanwhile the next strip of A is prefetched, two of its rows during each panel.
+// Meanwhile they prefetch the region s.ahead, a line for every four columns:
+//
+//	R12 where it begins   R10 offset of the next line         R15 offset where its row ends
 
 #define ZERO4 \
 	VXORPS Y0, Y0, Y0; VXORPS Y1, Y1, Y1; VXORPS Y2, Y2, Y2; VXORPS Y3, Y3, Y3; \
@@ -20,85 +22,104 @@
 #define ZERO6 ZERO4; \
 	VXORPS Y8, Y8, Y8; VXORPS Y9, Y9, Y9; VXORPS Y10, Y10, Y10; VXORPS Y11, Y11, Y11
 
-#define STEP4(offset) \
-	VMOVUPS offset(DX), Y12; VMOVUPS (offset+32)(DX), Y13; \
+#define STEP4 \
+	VMOVUPS (DX), Y12; VMOVUPS 32(DX), Y13; ADDQ R14, DX; \
 	VBROADCASTSS (AX), Y14; VBROADCASTSS (AX)(R8*1), Y15; \
 	VFMADD231PS Y12, Y14, Y0; VFMADD231PS Y13, Y14, Y1; \
 	VFMADD231PS Y12, Y15, Y2; VFMADD231PS Y13, Y15, Y3; \
-	VBROADCASTSS (AX)(R8*2), Y14; VBROADCASTSS (BX), Y15; \
+	VBROADCASTSS (AX)(R8*2), Y14; VBROADCASTSS (BX), Y15; ADDQ R9, AX; \
 	VFMADD231PS Y12, Y14, Y4; VFMADD231PS Y13, Y14, Y5; \
-	VFMADD231PS Y12, Y15, Y6; VFMADD231PS Y13, Y15, Y7; \
-	ADDQ R9, AX
+	VFMADD231PS Y12, Y15, Y6; VFMADD231PS Y13, Y15, Y7
 
-#define STEP6(offset) STEP4(offset); \
-	VBROADCASTSS (BX)(R8*1), Y14; VBROADCASTSS (BX)(R8*2), Y15; \
+#define STEP6 STEP4; \
+	VBROADCASTSS (BX)(R8*1), Y14; VBROADCASTSS (BX)(R8*2), Y15; ADDQ R9, BX; \
 	VFMADD231PS Y12, Y14, Y8; VFMADD231PS Y13, Y14, Y9; \
-	VFMADD231PS Y12, Y15, Y10; VFMADD231PS Y13, Y15, Y11; \
-	ADDQ R9, BX
+	VFMADD231PS Y12, Y15, Y10; VFMADD231PS Y13, Y15, Y11
 
-#define STEP4ONLY(offset) STEP4(offset); ADDQ R9, BX
+// Rows 3, 4 and 5 of C are at (R14), (R14)(SI*1) and (R14)(SI*2).
+#define ROW3 LEAQ (SI)(SI*2), R14; ADDQ DI, R14
 
-// C = alpha*accumulators, or that + beta*C. Y14 is alpha, Y15 beta.
+// A row of a tile may lie in two lines.
+#define PREFETCHC(row) PREFETCHT0 0 row; PREFETCHT0 60 row
+
+// C = alpha*accumulators, and that + beta*C. Y14 is alpha, Y15 beta.
 #define STORE(row, Ya, Yb) \
 	VMULPS Y14, Ya, Ya; VMULPS Y14, Yb, Yb; \
-	VMOVUPS Ya, (row); VMOVUPS Yb, 32(row)
+	VMOVUPS Ya, 0 row; VMOVUPS Yb, 32 row
 
 #define UPDATE(row, Ya, Yb) \
 	VMULPS Y14, Ya, Ya; VMULPS Y14, Yb, Yb; \
-	VFMADD231PS (row), Y15, Ya; VFMADD231PS 32(row), Y15, Yb; \
-	VMOVUPS Ya, (row); VMOVUPS Yb, 32(row)
-
-#define PREFETCHC(row) PREFETCHT0 (row); PREFETCHT0 60(row)
+	VFMADD231PS 0 row, Y15, Ya; VFMADD231PS 32 row, Y15, Yb; \
+	VMOVUPS Ya, 0 row; VMOVUPS Yb, 32 row
 
 #define LOAD \
 	MOVQ s+0(FP), R11; \
-	MOVQ strip_rowStride(R11), R8; SHLQ $2, R8; \
-	MOVQ strip_colStride(R11), R9; SHLQ $2, R9; \
+	MOVQ strip_rowA(R11), R8; SHLQ $2, R8; \
+	MOVQ strip_colA(R11), R9; SHLQ $2, R9; \
 	MOVQ strip_b(R11), DX; \
 	MOVQ strip_c(R11), DI; \
 	MOVQ strip_ldc(R11), SI; SHLQ $2, SI; \
 	MOVQ strip_panels(R11), R13; \
-	MOVQ strip_next(R11), R15
+	MOVQ (strip_ahead+region_from)(R11), R12; \
+	MOVQ (strip_ahead+region_next)(R11), R10; \
+	MOVQ (strip_ahead+region_rowEnd)(R11), R15
+
+// The panel's A and B, once ROW3 is no longer needed.
+#define PANEL \
+	MOVQ strip_a(R11), AX; \
+	LEAQ (AX)(R8*2), BX; ADDQ R8, BX; \
+	MOVQ strip_rowB(R11), R14; SHLQ $2, R14; \
+	MOVQ strip_k(R11), CX
 
 #define NEXTPANEL \
-	MOVQ strip_a(R11), AX; \
-	LEAQ (R8)(R8*2), BX; ADDQ AX, BX; \
-	LEAQ (SI)(SI*2), R12; ADDQ DI, R12; \
-	MOVQ strip_panels(R11), CX; SUBQ R13, CX; \
-	MOVQ AX, R10; \
-	CMPQ CX, $3; CMOVQLT R15, R10; \
-	LEAQ (R15)(R8*2), R15
+	MOVQ strip_skipB(R11), CX; LEAQ (DX)(CX*4), DX; \
+	ADDQ $64, DI
 
-#define PREFETCHA PREFETCHT0 (R10); PREFETCHT0 (R10)(R8*1); ADDQ $16, R10
+#define AHEAD PREFETCHT0 (R12)(R10*1); ADDQ $64, R10; CMPQ R10, R15
+
+// The region's next row; after its last, its first line over and over.
+#define AHEADROW(some, back) \
+	MOVQ R15, R10; \
+	ADDQ (strip_ahead+region_gap)(R11), R10; \
+	ADDQ (strip_ahead+region_stride)(R11), R15; \
+	DECQ (strip_ahead+region_rows)(R11); \
+	JGT  some; \
+	XORQ R10, R10; \
+	MOVQ $64, R15; \
+some: \
+	JMP  back
+
+#define SAVE \
+	MOVQ R10, (strip_ahead+region_next)(R11); \
+	MOVQ R15, (strip_ahead+region_rowEnd)(R11); \
+	VZEROUPPER
 
 // func strip6(s *strip)
 TEXT ·strip6(SB), NOSPLIT, $0-8
 	LOAD
 
 panel6:
-	NEXTPANEL
-	PREFETCHC(DI)
-	PREFETCHC(R12)
-	LEAQ (DI)(SI*1), R14
-	PREFETCHC(R14)
-	ADDQ SI, R14
-	PREFETCHC(R14)
-	LEAQ (R12)(SI*1), R14
-	PREFETCHC(R14)
-	ADDQ SI, R14
-	PREFETCHC(R14)
+	ROW3
+	PREFETCHC((DI))
+	PREFETCHC((DI)(SI*1))
+	PREFETCHC((DI)(SI*2))
+	PREFETCHC((R14))
+	PREFETCHC((R14)(SI*1))
+	PREFETCHC((R14)(SI*2))
+	PANEL
 	ZERO6
-	MOVQ strip_k(R11), CX
 	SUBQ $4, CX
 	JLT  rest6
 
 four6:
-	PREFETCHA
-	STEP6(0)
-	STEP6(64)
-	STEP6(128)
-	STEP6(192)
-	ADDQ $256, DX
+	AHEAD
+	JGE  row6
+
+again6:
+	STEP6
+	STEP6
+	STEP6
+	STEP6
 	SUBQ $4, CX
 	JGE  four6
 
@@ -107,69 +128,67 @@ rest6:
 	JZ   done6
 
 one6:
-	STEP6(0)
-	ADDQ $64, DX
+	STEP6
 	DECQ CX
 	JNZ  one6
 
 done6:
 	VBROADCASTSS strip_alpha(R11), Y14
 	VBROADCASTSS strip_beta(R11), Y15
-	LEAQ         (DI)(SI*1), AX
-	LEAQ         (DI)(SI*2), BX
-	LEAQ         (R12)(SI*2), R14
-	MOVL         strip_beta(R11), CX
-	SHLL         $1, CX
-	JZ           store6
-	UPDATE(DI, Y0, Y1)
-	UPDATE(AX, Y2, Y3)
-	UPDATE(BX, Y4, Y5)
-	UPDATE(R12, Y6, Y7)
-	ADDQ SI, R12
-	UPDATE(R12, Y8, Y9)
-	UPDATE(R14, Y10, Y11)
-	JMP  next6
+	ROW3
+	MOVL strip_beta(R11), CX
+	SHLL $1, CX
+	JZ   store6
+	UPDATE((DI), Y0, Y1)
+	UPDATE((DI)(SI*1), Y2, Y3)
+	UPDATE((DI)(SI*2), Y4, Y5)
+	UPDATE((R14), Y6, Y7)
+	UPDATE((R14)(SI*1), Y8, Y9)
+	UPDATE((R14)(SI*2), Y10, Y11)
+	JMP next6
 
 store6:
-	STORE(DI, Y0, Y1)
-	STORE(AX, Y2, Y3)
-	STORE(BX, Y4, Y5)
-	STORE(R12, Y6, Y7)
-	ADDQ SI, R12
-	STORE(R12, Y8, Y9)
-	STORE(R14, Y10, Y11)
+	STORE((DI), Y0, Y1)
+	STORE((DI)(SI*1), Y2, Y3)
+	STORE((DI)(SI*2), Y4, Y5)
+	STORE((R14), Y6, Y7)
+	STORE((R14)(SI*1), Y8, Y9)
+	STORE((R14)(SI*2), Y10, Y11)
 
 next6:
-	ADDQ $64, DI
+	NEXTPANEL
 	DECQ R13
 	JNZ  panel6
-	VZEROUPPER
+	SAVE
 	RET
+
+row6:
+	AHEADROW(some6, again6)
 
 // func strip4(s *strip)
 TEXT ·strip4(SB), NOSPLIT, $0-8
 	LOAD
 
 panel4:
-	NEXTPANEL
-	PREFETCHC(DI)
-	PREFETCHC(R12)
-	LEAQ (DI)(SI*1), R14
-	PREFETCHC(R14)
-	ADDQ SI, R14
-	PREFETCHC(R14)
+	ROW3
+	PREFETCHC((DI))
+	PREFETCHC((DI)(SI*1))
+	PREFETCHC((DI)(SI*2))
+	PREFETCHC((R14))
+	PANEL
 	ZERO4
-	MOVQ strip_k(R11), CX
 	SUBQ $4, CX
 	JLT  rest4
 
 four4:
-	PREFETCHA
-	STEP4ONLY(0)
-	STEP4ONLY(64)
-	STEP4ONLY(128)
-	STEP4ONLY(192)
-	ADDQ $256, DX
+	AHEAD
+	JGE  row4
+
+again4:
+	STEP4; ADDQ R9, BX
+	STEP4; ADDQ R9, BX
+	STEP4; ADDQ R9, BX
+	STEP4; ADDQ R9, BX
 	SUBQ $4, CX
 	JGE  four4
 
@@ -178,36 +197,108 @@ rest4:
 	JZ   done4
 
 one4:
-	STEP4ONLY(0)
-	ADDQ $64, DX
+	STEP4; ADDQ R9, BX
 	DECQ CX
 	JNZ  one4
 
 done4:
 	VBROADCASTSS strip_alpha(R11), Y14
 	VBROADCASTSS strip_beta(R11), Y15
-	LEAQ         (DI)(SI*1), AX
-	LEAQ         (DI)(SI*2), BX
-	MOVL         strip_beta(R11), CX
-	SHLL         $1, CX
-	JZ           store4
-	UPDATE(DI, Y0, Y1)
-	UPDATE(AX, Y2, Y3)
-	UPDATE(BX, Y4, Y5)
-	UPDATE(R12, Y6, Y7)
-	JMP  next4
+	ROW3
+	MOVL strip_beta(R11), CX
+	SHLL $1, CX
+	JZ   store4
+	UPDATE((DI), Y0, Y1)
+	UPDATE((DI)(SI*1), Y2, Y3)
+	UPDATE((DI)(SI*2), Y4, Y5)
+	UPDATE((R14), Y6, Y7)
+	JMP next4
 
 store4:
-	STORE(DI, Y0, Y1)
-	STORE(AX, Y2, Y3)
-	STORE(BX, Y4, Y5)
-	STORE(R12, Y6, Y7)
+	STORE((DI), Y0, Y1)
+	STORE((DI)(SI*1), Y2, Y3)
+	STORE((DI)(SI*2), Y4, Y5)
+	STORE((R14), Y6, Y7)
 
 next4:
-	ADDQ $64, DI
+	NEXTPANEL
 	DECQ R13
 	JNZ  panel4
+	SAVE
+	RET
+
+row4:
+	AHEADROW(some4, again4)
+
+// func copyTiles16(tiles, rows int, dst *float32, stride int, src *float32, ld int)
+//
+// Copies tiles of rows x 16 values, and prefetches what lies as many rows below.
+TEXT ·copyTiles16(SB), NOSPLIT, $0-48
+	MOVQ  tiles+0(FP), CX
+	MOVQ  dst+16(FP), DI
+	MOVQ  stride+24(FP), R9
+	MOVQ  src+32(FP), SI
+	MOVQ  ld+40(FP), R8
+	SHLQ  $2, R8
+	SHLQ  $2, R9
+	MOVQ  rows+8(FP), R10
+	IMULQ R8, R10
+
+tile16:
+	MOVQ rows+8(FP), DX
+	MOVQ SI, AX
+	MOVQ DI, BX
+
+row16:
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	PREFETCHT0 (AX)(R10*1)
+	ADDQ R8, AX
+	ADDQ $64, BX
+	DECQ DX
+	JNZ  row16
+	ADDQ $64, SI
+	ADDQ R9, DI
+	DECQ CX
+	JNZ  tile16
 	VZEROUPPER
+	RET
+
+// func copyTiles6(tiles, rows int, dst *float32, stride int, src *float32, ld int)
+//
+// Copies tiles of rows x 6 values, and prefetches what lies as many rows below.
+TEXT ·copyTiles6(SB), NOSPLIT, $0-48
+	MOVQ  tiles+0(FP), CX
+	MOVQ  dst+16(FP), DI
+	MOVQ  stride+24(FP), R9
+	MOVQ  src+32(FP), SI
+	MOVQ  ld+40(FP), R8
+	SHLQ  $2, R8
+	SHLQ  $2, R9
+	MOVQ  rows+8(FP), R10
+	IMULQ R8, R10
+
+tile6:
+	MOVQ rows+8(FP), DX
+	MOVQ SI, AX
+	MOVQ DI, BX
+
+row6:
+	MOVUPS (AX), X0
+	MOVQ 16(AX), R11
+	MOVUPS X0, (BX)
+	MOVQ R11, 16(BX)
+	PREFETCHT0 (AX)(R10*1)
+	ADDQ R8, AX
+	ADDQ $24, BX
+	DECQ DX
+	JNZ  row6
+	ADDQ $24, SI
+	ADDQ R9, DI
+	DECQ CX
+	JNZ  tile6
 	RET
 
 // A step of the transpose: from eight registers with a row of eight each to eight with a column.
@@ -224,79 +315,6 @@ next4:
 	VPERM2F128 $0x20, Y5, Y1, Y9;  VPERM2F128 $0x31, Y5, Y1, Y13; \
 	VPERM2F128 $0x20, Y6, Y2, Y10; VPERM2F128 $0x31, Y6, Y2, Y14; \
 	VPERM2F128 $0x20, Y7, Y3, Y11; VPERM2F128 $0x31, Y7, Y3, Y15
-
-// func pack16(panels, rows int, dst *float32, stride int, src *float32, ld int)
-//
-// Copies rows x (16*panels) values, rows ld apart, to panels that lie stride apart, and prefetches
-// as many rows after them.
-TEXT ·pack16(SB), NOSPLIT, $0-48
-	MOVQ panels+0(FP), CX
-	MOVQ dst+16(FP), DI
-	MOVQ stride+24(FP), R9
-	MOVQ src+32(FP), AX
-	MOVQ ld+40(FP), R8
-	SHLQ $2, R8
-	SHLQ $2, R9
-	MOVQ rows+8(FP), R10
-	IMULQ R8, R10
-
-panel16:
-	MOVQ rows+8(FP), DX
-	MOVQ AX, SI
-	MOVQ DI, BX
-
-row16:
-	VMOVUPS     (SI), Y0
-	VMOVUPS     32(SI), Y1
-	PREFETCHT0  (SI)(R10*1)
-	ADDQ        R8, SI
-	VMOVUPS     Y0, (BX)
-	VMOVUPS     Y1, 32(BX)
-	ADDQ        $64, BX
-	DECQ        DX
-	JNZ         row16
-	ADDQ        $64, AX
-	ADDQ        R9, DI
-	DECQ        CX
-	JNZ         panel16
-	VZEROUPPER
-	RET
-
-// func pack6(strips, cols int, dst *float32, stride int, src *float32, ld int)
-//
-// Copies cols x (6*strips) values, ld apart, to strips that lie stride apart, and prefetches as
-// many after them.
-TEXT ·pack6(SB), NOSPLIT, $0-48
-	MOVQ strips+0(FP), CX
-	MOVQ dst+16(FP), DI
-	MOVQ stride+24(FP), R9
-	MOVQ src+32(FP), AX
-	MOVQ ld+40(FP), R8
-	SHLQ $2, R8
-	SHLQ $2, R9
-	MOVQ cols+8(FP), R10
-	IMULQ R8, R10
-
-strip24:
-	MOVQ cols+8(FP), DX
-	MOVQ AX, SI
-	MOVQ DI, BX
-
-col24:
-	MOVUPS     (SI), X0
-	MOVQ       16(SI), R11
-	PREFETCHT0 (SI)(R10*1)
-	ADDQ       R8, SI
-	MOVUPS     X0, (BX)
-	MOVQ       R11, 16(BX)
-	ADDQ       $24, BX
-	DECQ       DX
-	JNZ        col24
-	ADDQ       $24, AX
-	ADDQ       R9, DI
-	DECQ       CX
-	JNZ        strip24
-	RET
 
 // func transpose8(blocks int, dst *float32, src *float32, ld int)
 //
