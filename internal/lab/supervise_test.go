@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -196,13 +197,43 @@ func TestNewRefusesTheMachinesOwnNetwork(t *testing.T) {
 }
 
 func TestSuperviseWithoutRoot(t *testing.T) {
+	const nobody = 65534
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = []string{programVar + "=orderly"}
 	if os.Geteuid() == 0 {
-		t.Skip("needs a user other than root")
+		cmd.Dir = "/"
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	}
-	_, err := lab.Supervise(nil)
-	if got, want := errText(err), "network namespaces need root: run as root, for example with sudo"; got != want {
+	out, err := cmd.CombinedOutput()
+	want := "network namespaces need root: run as root, for example with sudo\n"
+	if diff := cmp.Diff(want, string(out)); diff != "" || errText(err) != "exit status 1" {
+		t.Errorf("%v, output (-want +got):\n%s", err, diff)
+	}
+}
+
+func TestADeadRoleIsNamed(t *testing.T) {
+	l := mustLab(t, lab.Options{})
+	pid := mustFindRole(t, "pacgan-lab-lan")
+	err := l.Traffic(t.Context(), "dns", 1<<30, func(int) { _ = syscall.Kill(pid, syscall.SIGKILL) })
+	if got, want := errText(err), "lab: process pacgan-lab-lan has ended: signal: killed"; got != want {
 		t.Errorf("error %q, want %q", got, want)
 	}
+}
+
+func mustFindRole(tb testing.TB, name string) int {
+	tb.Helper()
+	paths, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, path := range paths {
+		if b, err := os.ReadFile(path); err == nil && string(b) == name+"\x00" {
+			pid, err := strconv.Atoi(strings.Split(path, "/")[2])
+			if err != nil {
+				tb.Fatal(err)
+			}
+			return pid
+		}
+	}
+	tb.Fatalf("no process %s", name)
+	return 0
 }
 
 func mustMounts(tb testing.TB) string {
