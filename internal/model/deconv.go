@@ -39,13 +39,13 @@ func (f *forward) deconv(l *boundLayer, in, out []float32) {
 		y := out[from*l.Out.Len():][:n*l.Out.Len()]
 		product := f.product[:n*rows*outer]
 		if l.Stride != 2 {
-			f.product1(l.weight, n*rows, inner, outer, x, product)
+			f.multiply(l.weight, n*rows, inner, outer, x, product)
 			l.scatter(product, y)
 			continue
 		}
 		windows := f.windows[:n*rows*inner]
 		l.gather(x, windows)
-		f.product1(l.weight, n*rows, inner, outer, windows, product)
+		f.multiply(l.weight, n*rows, inner, outer, windows, product)
 		l.place(product, y)
 	}
 }

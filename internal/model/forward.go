@@ -20,6 +20,10 @@ type forward struct {
 	product []float32 // Deconv: that matrix times the weights
 }
 
+// maxBuffer is the number of a batch's outputs that are kept at once, but for a single one that is
+// larger.
+const maxBuffer = 1 << 22
+
 // boundLayer is a layer with its weights. After the product, y = scale*x + shift on each channel,
 // then the activation.
 type boundLayer struct {
@@ -29,10 +33,16 @@ type boundLayer struct {
 	images       int       // Deconv: images in one product
 }
 
+// newForward returns a forward pass for batches of up to batch inputs, fewer where the network is
+// so large that its outputs would not fit in maxBuffer.
 func newForward(n *Net, batch int) *forward {
+	widest, windows, product := 0, 0, 0
+	for _, l := range n.Arch.Layers() {
+		widest = max(widest, l.Out.Len())
+	}
+	batch = max(1, min(batch, maxBuffer/widest))
 	f := &forward{batch: batch, input: make([]float32, batch*n.Arch.Inputs())}
 	weights := n.Weights
-	widest, windows, product := 0, 0, 0
 	for _, l := range n.Arch.Layers() {
 		count := len(l.Tensors())
 		b := bind(l, weights[:count])
@@ -43,7 +53,6 @@ func newForward(n *Net, batch int) *forward {
 			windows = max(windows, b.images*rows*inner)
 			product = max(product, b.images*rows*outer)
 		}
-		widest = max(widest, l.Out.Len())
 		f.layers = append(f.layers, b)
 	}
 	f.front, f.back = make([]float32, batch*widest), make([]float32, batch*widest)
@@ -82,9 +91,9 @@ func (f *forward) run() []float32 {
 		out := f.back[:f.batch*l.Out.Len()]
 		switch l.Kind {
 		case Dense:
-			f.product1(l.weight, f.batch, l.In.Len(), l.Out.Len(), in, out)
+			f.multiply(l.weight, f.batch, l.In.Len(), l.Out.Len(), in, out)
 		case Pointwise:
-			f.product1(l.weight, f.batch*l.In.H*l.In.W, l.In.C, l.Out.C, in, out)
+			f.multiply(l.weight, f.batch*l.In.H*l.In.W, l.In.C, l.Out.C, in, out)
 		case BlockMean:
 			l.blockMean(in, out)
 		case Deconv:
@@ -97,8 +106,8 @@ func (f *forward) run() []float32 {
 	return in
 }
 
-// product1 is out[rows x outer] = in[rows x inner] * weight[inner x outer].
-func (f *forward) product1(weight []float32, rows, inner, outer int, in, out []float32) {
+// multiply is out[rows x outer] = in[rows x inner] * weight[inner x outer].
+func (f *forward) multiply(weight []float32, rows, inner, outer int, in, out []float32) {
 	f.gemm.Gemm(false, false, rows, outer, inner, 1, in, inner, weight, outer, 0, out, outer)
 }
 

@@ -181,8 +181,11 @@ func (a Arch) Tensors() []TensorSpec {
 	return ts
 }
 
-// maxUnits bounds each extent of an architecture, so that a hostile file cannot exhaust memory.
-const maxUnits = 1 << 16
+// What bounds an architecture, so that a hostile file cannot exhaust memory.
+const (
+	maxUnits   = 1 << 16 // of each extent
+	maxOutputs = 1 << 26 // of one layer; the paper's generator has 25,088
+)
 
 // Validate reports what is inconsistent.
 func (a Arch) Validate() error {
@@ -202,6 +205,11 @@ func (a Arch) Validate() error {
 	for _, s := range sizes {
 		if s < 1 || s > maxUnits {
 			return fmt.Errorf("network %s: noise, labels, hidden and channels must be 1 to %d each, not %d", a.Kind, maxUnits, s)
+		}
+	}
+	for _, l := range a.Layers() {
+		if l.Out.Len() > maxOutputs {
+			return fmt.Errorf("network %s: layer %s has %d outputs: at most %d", a.Kind, l.Name, l.Out.Len(), maxOutputs)
 		}
 	}
 	return nil
