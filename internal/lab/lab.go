@@ -205,9 +205,7 @@ func (l *Lab) tearDown() error {
 		}
 	}
 	for _, name := range l.cables {
-		if _, err := netlink.LinkByName(name); err == nil { // gone already with its other end
-			errs = append(errs, veth.Remove(name))
-		}
+		errs = append(errs, veth.Remove(name))
 	}
 	if l.tempDir != "" {
 		errs = append(errs, os.RemoveAll(l.tempDir))

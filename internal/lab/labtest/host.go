@@ -148,11 +148,7 @@ func (h *Host) plug() error {
 func (h *Host) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	err := sandbox.KillNetNS(ctx, h.id)
-	if _, missing := netlink.LinkByName(h.Cable.Near); missing == nil {
-		err = errFirst(err, veth.Remove(h.Cable.Near))
-	}
-	return errFirst(err, h.ns.Close())
+	return errFirst(sandbox.KillNetNS(ctx, h.id), veth.Remove(h.Cable.Near), h.ns.Close())
 }
 
 // inNetNS calls enter and then f on a thread of their own, and takes it back afterwards. A thread

@@ -4,6 +4,7 @@ package veth
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/safchain/ethtool"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // Namespace says where the far end of a pair goes: netlink.NsPid, netlink.NsFd, or nil for here.
@@ -28,13 +30,18 @@ func Pair(near, far string, ns Namespace) error {
 	return nil
 }
 
-// Remove deletes a pair by the end that is here.
+// Remove deletes a pair by the end that is here. A pair that is gone already is no error: the kernel
+// removes it, some time after, when the last process in the far end's namespace ends.
 func Remove(near string) error {
 	link, err := netlink.LinkByName(near)
-	if err != nil {
-		return fmt.Errorf("veth %s: %w", near, err)
+	if err == nil {
+		err = netlink.LinkDel(link)
 	}
-	if err := netlink.LinkDel(link); err != nil {
+	var missing netlink.LinkNotFoundError
+	if errors.As(err, &missing) || errors.Is(err, unix.ENODEV) {
+		return nil
+	}
+	if err != nil {
 		return fmt.Errorf("remove veth %s: %w", near, err)
 	}
 	return nil
