@@ -2,27 +2,20 @@ package sgemm
 
 // How much of a product is worked on at a time. A strip of A (6 x 384 values, 9 KB) stays in the
 // first cache (32 KB) while it meets every panel of a block of B (384 x 128 values, 192 KB), which
-// stays in the second (512 KB), next to the one that comes next. Tried: 256 to 512 deep (powers
-// of two are bad where A's rows lie 4 KB apart), 128 to 384 KB.
+// stays in the second (512 KB) beside the one that comes next. Tried on Zen 3: 192 to 512 deep
+// (256 is bad where A's rows lie 4 KB apart), 128 to 384 KB.
 const (
-	maxRows     = 6         // rows of a strip
-	panelWidth  = 16        // columns of a panel
-	maxDepth    = 384       // products in a block's sum
-	maxB        = 384 * 128 // values of B in a block
-	maxA        = 1 << 20   // values of A in a block, where A has to be packed; the third cache holds them
-	fewRows     = 128       // up to here A fits the caches, and fetching B is what takes time
-	inPlaceRows = 16        // up to here packing B costs more than it gains
-)
+	maxRows    = 6         // rows of a strip
+	panelWidth = 16        // columns of a panel
+	maxDepth   = 384       // products in a block's sum
+	maxB       = 384 * 128 // values of B in a block
+	maxA       = 1 << 20   // values of A in a block, if A has to be packed: 4 MB, for the third cache
 
-// A problem is one C = alpha * op(A) * op(B) + beta * C.
-type problem struct {
-	transA, transB bool
-	m, n, k        int
-	alpha, beta    float32
-	a, b, c        []float32
-	lda, ldb, ldc  int
-	vector         bool
-}
+	fewRows     = 128 // up to here A fits the caches, and it is B that has to be fetched ahead
+	inPlaceRows = 12  // up to here packing B costs more than it gains,
+	nearbyRows  = 24  // or up to here if B's rows lie at most
+	nearby      = 256 // values apart
+)
 
 // A block is rows x width values of C at (i, j), and the depth products of their sums from p on.
 type block struct {
@@ -30,8 +23,11 @@ type block struct {
 	rows, width, depth int
 }
 
-// worker multiplies on one thread.
+// worker solves problems on one thread.
 type worker struct {
+	ctx   *Context
+	start func() // take, bound once: so to start it in a goroutine allocates nothing
+
 	problem
 	strip  strip
 	panels []float32 // packed B
@@ -39,38 +35,50 @@ type worker struct {
 	tile   [maxRows * panelWidth]float32
 }
 
-// run adds up C in blocks of the sum, from left to right: the order, and with it every rounding,
-// is the same for each value of C and depends on k alone.
-func (w *worker) run() {
-	depth := share(w.k, maxDepth, 8)
-	width := share(w.n, maxB/depth, panelWidth)
+func newWorker(ctx *Context) *worker {
+	w := &worker{ctx: ctx}
+	w.start = w.take
+	return w
+}
+
+// solve adds up C in blocks of the sum, from left to right: the order, and with it every
+// rounding, is the same for each value of C and depends on k alone.
+func (w *worker) solve(p problem) {
+	w.problem = p
+	depth := equalPart(w.k, maxDepth, 8)
+	width := equalPart(w.n, maxB/depth, panelWidth)
 	rows := w.m
 	if w.transA {
-		rows = share(w.m, maxA/depth, maxRows)
+		rows = equalPart(w.m, maxA/depth, maxRows)
 	}
 	w.panels = atLeast(w.panels, depth*width)
 	w.strips = atLeast(w.strips, depth*(pick(w.transA, rows, 0)+maxRows))
 	w.strip.alpha, w.strip.beta = w.alpha, w.beta
 	for p := 0; p < w.k; p += depth {
 		for i := 0; i < w.m; i += rows {
-			b := block{i: i, p: p, rows: min(rows, w.m-i), depth: min(depth, w.k-p)}
-			if w.transA {
-				w.packA(&b)
-			}
-			for ; b.j < w.n; b.j += width {
-				b.width = min(width, w.n-b.j)
-				w.add(&b)
-			}
+			w.addColumns(block{i: i, p: p, rows: min(rows, w.m-i), depth: min(depth, w.k-p)}, width)
 		}
 		w.strip.beta = 1
+	}
+	w.problem, w.strip = problem{}, strip{} // let go of the caller's memory
+}
+
+// addColumns adds the blocks of some rows of C, width columns at a time.
+func (w *worker) addColumns(b block, width int) {
+	if w.transA {
+		w.packA(b)
+	}
+	for ; b.j < w.n; b.j += width {
+		b.width = min(width, w.n-b.j)
+		w.add(b)
 	}
 }
 
 // add adds a block to C, strip by strip.
-func (w *worker) add(b *block) {
+func (w *worker) add(b block) {
 	w.packB(b)
 	w.strip.k = b.depth
-	if few := w.transA || w.m <= fewRows; few {
+	if w.transA || w.m <= fewRows {
 		w.aheadB(b)
 	}
 	for r := 0; r < b.rows; {
@@ -92,7 +100,7 @@ func stripRows(left int) int {
 
 // setA points the strip at its rows of op(A), r of them into the block. They are read in place
 // unless they were packed; if they are too few for a tile, a copy has room for those beyond.
-func (w *worker) setA(b *block, r, rows int) {
+func (w *worker) setA(b block, r, rows int) {
 	s := &w.strip
 	if w.transA {
 		s.a, s.rowA, s.colA = w.strips[r*b.depth:], 1, rows
@@ -105,13 +113,13 @@ func (w *worker) setA(b *block, r, rows int) {
 		}
 		s.a, s.rowA = w.strips, b.depth
 	}
-	if w.m > fewRows {
+	if w.m > fewRows { // see add
 		s.ahead.set(w.a, (b.i+r+rows)*w.lda+b.p, rows, b.depth, w.lda)
 	}
 }
 
 // setB points the strip at the block's panel from column q on.
-func (w *worker) setB(b *block, q int) {
+func (w *worker) setB(b block, q int) {
 	s := &w.strip
 	if w.inPlaceB() && q+panelWidth <= b.width {
 		s.b, s.rowB, s.skipB = w.b[b.p*w.ldb+b.j+q:], w.ldb, panelWidth-b.depth*w.ldb
@@ -120,10 +128,12 @@ func (w *worker) setB(b *block, q int) {
 	s.b, s.rowB, s.skipB = w.panels[q*b.depth:], panelWidth, 0
 }
 
-func (w *worker) inPlaceB() bool { return !w.transB && w.m <= inPlaceRows }
+func (w *worker) inPlaceB() bool {
+	return !w.transB && (w.m <= inPlaceRows || w.m <= nearbyRows && w.ldb <= nearby)
+}
 
 // aheadB has the next block of B prefetched.
-func (w *worker) aheadB(b *block) {
+func (w *worker) aheadB(b block) {
 	j, p := b.j+b.width, b.p
 	if j >= w.n {
 		j, p = 0, p+b.depth
@@ -139,7 +149,7 @@ func (w *worker) aheadB(b *block) {
 }
 
 // addStrip adds to rows x b.width values of C.
-func (w *worker) addStrip(b *block, c []float32, rows int) {
+func (w *worker) addStrip(b block, c []float32, rows int) {
 	s := &w.strip
 	s.rows = pick(rows <= 4, 4, maxRows)
 	q := 0
@@ -174,14 +184,6 @@ func (w *worker) multiply() {
 		return
 	}
 	portableStrip(&w.strip)
-}
-
-// share divides n into the fewest equal parts of at most limit, rounded up to a multiple of unit.
-func share(n, limit, unit int) int {
-	limit = max(limit/unit, 1)
-	units := (n + unit - 1) / unit
-	parts := (units + limit - 1) / limit
-	return (units + parts - 1) / parts * unit
 }
 
 func atLeast(x []float32, n int) []float32 {

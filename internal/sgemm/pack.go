@@ -6,7 +6,7 @@ const packRows = 8
 
 // packB copies a block of op(B) to panels of panelWidth columns, row by row. The last panel is
 // padded with zeros; if B is used in place, it is the only one.
-func (w *worker) packB(b *block) {
+func (w *worker) packB(b block) {
 	whole := b.width / panelWidth * panelWidth
 	if whole < b.width {
 		clear(w.panels[whole*b.depth : (whole+panelWidth)*b.depth])
@@ -41,7 +41,7 @@ func (w *worker) packTransposed(panel, src []float32, depth, width int) {
 
 // packA copies a block of op(A), where A is stored as its transpose, to strips of stripRows each,
 // column by column.
-func (w *worker) packA(b *block) {
+func (w *worker) packA(b block) {
 	whole := b.rows / maxRows * maxRows
 	if b.rows-whole == 2 && whole > 0 {
 		whole -= maxRows // for two strips of four

@@ -60,5 +60,5 @@ func (r *region) set(x []float32, at, rows, cols, ld int) {
 		*r = region{from: x, rowEnd: 64}
 		return
 	}
-	*r = region{from: x[at:], rowEnd: 4 * cols, gap: 4 * (ld - cols), stride: 4 * ld, rows: rows}
+	*r = region{from: x[at:], next: 0, rowEnd: 4 * cols, gap: 4 * (ld - cols), stride: 4 * ld, rows: rows}
 }

@@ -4,6 +4,12 @@
 //
 // It is what the convolutions of training spend their time in. It is no BLAS: there is this one
 // operation, and one storage order.
+//
+// The method is that of K. Goto and R. van de Geijn, "Anatomy of High-Performance Matrix
+// Multiplication", ACM TOMS 34 (2008): blocks of the operands are copied ("packed") so that a
+// kernel, which holds a tile of C in registers, reads them from the caches in order. Processors
+// with AVX2 and FMA have kernels in assembly; elsewhere plain Go computes the same sums, which
+// differ in rounding only.
 package sgemm
 
 import (
@@ -11,14 +17,15 @@ import (
 	"sync"
 )
 
-// Context multiplies with its own packing buffers, so that a call allocates nothing once it has
-// seen a shape of that size. The zero value is ready and uses one thread. A Context must not be
-// used by two goroutines at once; several contexts may run side by side.
-type Context struct {
-	// Threads is the number of goroutines a call may use; less than one means one. The result
-	// does not depend on it: work is split over rows or columns of C, never over the sum.
-	Threads int
-	w       worker
+// A problem is one C = alpha * op(A) * op(B) + beta * C, where C is m x n and the sums are k
+// products long. See [Context.Gemm].
+type problem struct {
+	transA, transB bool
+	m, n, k        int
+	alpha, beta    float32
+	a, b, c        []float32
+	lda, ldb, ldc  int
+	vector         bool // use the kernels in assembly
 }
 
 var contexts = sync.Pool{New: func() any { return new(Context) }}
@@ -42,35 +49,47 @@ func Gemm(transA, transB bool, m, n, k int, alpha float32, a []float32, lda int,
 // Like an index out of range, a slice too short for its shape, or a stride smaller than a row's
 // width, is a programming error and panics, before anything is written.
 func (ctx *Context) Gemm(transA, transB bool, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
-	if m <= 0 || n <= 0 {
-		return
-	}
-	mustHold("C", c, m, n, ldc)
-	if k <= 0 || alpha == 0 {
-		scale(m, n, beta, c, ldc)
-		return
-	}
-	mustHold("A", a, pick(transA, k, m), pick(transA, m, k), lda)
-	mustHold("B", b, pick(transB, n, k), pick(transB, k, n), ldb)
-	ctx.w.problem = problem{transA, transB, m, n, k, alpha, beta, a, b, c, lda, ldb, ldc, hasVector()}
-	ctx.w.run()
+	ctx.solve(problem{transA, transB, m, n, k, alpha, beta, a, b, c, lda, ldb, ldc, hasVector()})
 }
 
-// scale sets C to beta*C.
-func scale(m, n int, beta float32, c []float32, ldc int) {
-	if beta == 1 {
+func (ctx *Context) solve(p problem) {
+	if p.m <= 0 || p.n <= 0 {
 		return
 	}
-	for i := range m {
-		row := c[i*ldc : i*ldc+n]
-		if beta == 0 {
+	mustHold("C", p.c, p.m, p.n, p.ldc)
+	if p.k <= 0 || p.alpha == 0 {
+		p.scale()
+		return
+	}
+	mustHold("A", p.a, pick(p.transA, p.k, p.m), pick(p.transA, p.m, p.k), p.lda)
+	mustHold("B", p.b, pick(p.transB, p.n, p.k), pick(p.transB, p.k, p.n), p.ldb)
+	ctx.share(p)
+}
+
+// scale sets C = beta * C.
+func (p *problem) scale() {
+	for i := range p.m {
+		row := p.c[i*p.ldc:][:p.n]
+		if p.beta == 0 {
 			clear(row)
 			continue
 		}
 		for j := range row {
-			row[j] *= beta
+			row[j] *= p.beta
 		}
 	}
+}
+
+// rows is the part of the problem that yields n rows of C from i on.
+func (p problem) rows(i, n int) problem {
+	p.a, p.c, p.m = p.a[pick(p.transA, i, i*p.lda):], p.c[i*p.ldc:], n
+	return p
+}
+
+// columns is the part of the problem that yields n columns of C from j on.
+func (p problem) columns(j, n int) problem {
+	p.b, p.c, p.n = p.b[pick(p.transB, j*p.ldb, j):], p.c[j:], n
+	return p
 }
 
 // mustHold panics unless x holds rows of cols values at a distance of ld.
