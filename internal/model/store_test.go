@@ -168,7 +168,7 @@ func TestDamageIsNoticed(t *testing.T) {
 	path := filepath.Join(dir, generatorFile)
 	whole, err := os.ReadFile(path)
 	mustDo(t, err)
-	for i := 0; i < len(whole); i += 1 + i/32 {
+	for i := 0; i < len(whole); i += 1 + i/8 {
 		damaged := bytes.Clone(whole)
 		damaged[i] ^= 0x40
 		mustDo(t, os.WriteFile(path, damaged, fileMode))

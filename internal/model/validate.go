@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"pacgan-appliance/internal/encoding"
 )
@@ -98,6 +99,9 @@ func (m *Model) validateNet(kind NetKind) error {
 		}
 		if !finite(m.Net.Weights[i]) {
 			return fmt.Errorf("network %s: %s: a number is not finite", a.Kind, t.Name)
+		}
+		if strings.HasSuffix(t.Name, ".variance") && slices.Min(m.Net.Weights[i]) < 0 {
+			return fmt.Errorf("network %s: %s: a variance is negative", a.Kind, t.Name)
 		}
 	}
 	return nil

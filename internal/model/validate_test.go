@@ -33,6 +33,7 @@ func TestValidateErrors(t *testing.T) {
 		{"a tensor too few", RecipePaper, func(m *Model) { m.Net.Weights = m.Net.Weights[1:] }, "network paper has 21 tensors, not 22"},
 		{"a tensor's shape", RecipePaper, func(m *Model) { m.Net.Weights[0] = nil }, "network paper: fc1.weight has 0 numbers, not [5 5]"},
 		{"a weight NaN", RecipePaper, func(m *Model) { m.Net.Weights[3][0] = nan }, "network paper: fc1.mean: a number is not finite"},
+		{"a negative variance", RecipePaper, func(m *Model) { m.Net.Weights[4][1] = -1 }, "network paper: fc1.variance: a variance is negative"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			m := mustModel(t, tt.recipe)

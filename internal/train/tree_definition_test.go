@@ -1,7 +1,9 @@
 package train
 
 import (
+	"maps"
 	"math"
+	"slices"
 
 	"pacgan-appliance/internal/encoding"
 	"pacgan-appliance/internal/model"
@@ -44,10 +46,8 @@ func define(f *model.Forest, examples []example) int32 {
 	f.Split, f.Kids = append(f.Split, model.Leaf), append(f.Kids, model.Leaf)
 	f.First = append(f.First, int32(len(f.Value)))
 	counts := countTargets(examples)
-	for v := range 1 << 16 {
-		if counts[v] > 0 {
-			f.Value, f.Count = append(f.Value, uint16(v)), append(f.Count, uint32(counts[v]))
-		}
+	for _, v := range slices.Sorted(maps.Keys(counts)) {
+		f.Value, f.Count = append(f.Value, uint16(v)), append(f.Count, uint32(counts[v]))
 	}
 	k := len(counts)
 	best, split := defineLikelihood(counts, k), -1

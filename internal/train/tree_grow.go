@@ -19,6 +19,7 @@ type grower struct {
 	target []uint16 // [packet] index of the value that the tree is about
 	names  []uint16 // [index] the value; nil where they are the same
 
+	digits []uint16 // target's room where the tree is about a digit
 	rows   []int32  // packets, partitioned while the tree grows
 	spare  []int32  // partition's second buffer
 	hist   []uint32 // [value] how often the node has it
@@ -44,7 +45,8 @@ func (g *grower) growTree(ctx context.Context, i int) (tree, error) {
 		g.target, g.names = g.table.length, g.table.lengths
 		features = 2 * g.table.minLen
 	} else {
-		g.target = widen(g.target[:0:0], g.table.columns[i])
+		g.digits = widen(g.digits[:0], g.table.columns[i])
+		g.target = g.digits
 	}
 	rows := g.rows[:len(g.target)]
 	for r := range rows {
