@@ -1,0 +1,55 @@
+package dataset
+
+import (
+	"fmt"
+	"os"
+)
+
+// makeRoom removes old files until need more bytes fit. The label that takes
+// most gives its oldest file; a label's last file goes only where no label has
+// two, which needs more labels on disk than a config can have.
+func (s *Store) makeRoom(need int64) error {
+	for s.total+need > s.max {
+		victim := s.largest(2)
+		if victim == nil {
+			victim = s.largest(1)
+		}
+		if victim == nil {
+			return nil
+		}
+		if err := s.evictOldest(victim); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// largest returns the series with most bytes of those that have at least
+// files files, the first by name among equals; nil if there is none.
+func (s *Store) largest(files int) *series {
+	var found *series
+	for _, name := range s.names() {
+		one := s.labels[name]
+		if len(one.files) >= files && one.count() > 0 && (found == nil || one.bytes() > found.bytes()) {
+			found = one
+		}
+	}
+	return found
+}
+
+func (s *Store) evictOldest(one *series) error {
+	if len(one.files) == 1 { // the one that is written to: begin another
+		one.buffer.Reset()
+		if err := one.rotate(); err != nil {
+			return err
+		}
+	}
+	oldest := one.files[0]
+	if err := os.Remove(one.pathOf(oldest)); err != nil && !os.IsNotExist(err) {
+		return fmt.Errorf("dataset: make room: %w", err)
+	}
+	one.files = one.files[1:]
+	s.stats.Evicted += oldest.count
+	s.total = s.bytes()
+	return nil
+}
