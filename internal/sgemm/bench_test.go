@@ -42,8 +42,10 @@ func BenchmarkGemm(b *testing.B) {
 		lda, ldb := pick(s.transA, s.m, s.k), pick(s.transB, s.k, s.n)
 		x, y, z := ramp(s.m*s.k), ramp(s.k*s.n), make([]float32, s.m*s.n)
 		var ctx Context
+		p := problem{s.transA, s.transB, s.m, s.n, s.k, 1, 0, x, y, z, lda, ldb, s.n, false}
 		for name, gemm := range map[string]func(){
-			"sgemm": func() { ctx.Gemm(s.transA, s.transB, s.m, s.n, s.k, 1, x, lda, y, ldb, 0, z, s.n) },
+			"sgemm":    func() { ctx.Gemm(s.transA, s.transB, s.m, s.n, s.k, 1, x, lda, y, ldb, 0, z, s.n) },
+			"portable": func() { ctx.solve(p) },
 			"gonum": func() {
 				blas32.Implementation().Sgemm(flag(s.transA), flag(s.transB), s.m, s.n, s.k, 1, x, lda, y, ldb, 0, z, s.n)
 			},

@@ -10,7 +10,7 @@ import (
 
 // Every number of threads yields the same bits, on real numbers too.
 func TestThreadsDoNotChangeTheResult(t *testing.T) {
-	sizes := [][3]int{{1000, 64, 100}, {64, 1000, 100}, {800, 790, 20}, {65, 2000, 500}, {2003, 17, 500}}
+	sizes := [][3]int{{1000, 64, 20}, {64, 1000, 20}, {800, 790, 5}, {20, 900, 400}, {900, 17, 400}}
 	forKernels(t, func(t *testing.T, vector bool) {
 		rng := rand.New(rand.NewPCG(1, 2))
 		for _, size := range sizes {
@@ -20,7 +20,7 @@ func TestThreadsDoNotChangeTheResult(t *testing.T) {
 				before := slices.Clone(p.c)
 				new(Context).solve(p)
 				want := slices.Clone(p.c)
-				for _, threads := range []int{-1, 2, 3, 7} {
+				for _, threads := range []int{-1, 2, 7} {
 					copy(p.c, before)
 					(&Context{Threads: threads}).solve(p)
 					mustEqual(t, fmt.Sprint(p, " threads=", threads), want, p.c)

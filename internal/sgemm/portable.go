@@ -17,25 +17,34 @@ type strip struct {
 func portableStrip(s *strip) {
 	for panel := range s.panels {
 		b := s.b[panel*(s.k*s.rowB+s.skipB):]
-		for i := range s.rows {
-			var sum [panelWidth]float32
-			for p := range s.k {
-				addProducts(&sum, s.a[i*s.rowA+p*s.colA], (*[panelWidth]float32)(b[p*s.rowB:]))
+		for j := 0; j < panelWidth; j += 4 {
+			for i := 0; i < s.rows; i += 2 {
+				row0, row1 := s.sums(s.a[i*s.rowA:], b[j:])
+				c := s.c[i*s.ldc+panel*panelWidth+j:]
+				s.finish(&row0, (*[4]float32)(c))
+				s.finish(&row1, (*[4]float32)(c[s.ldc:]))
 			}
-			s.finish(&sum, (*[panelWidth]float32)(s.c[i*s.ldc+panel*panelWidth:]))
 		}
 	}
 }
 
-func addProducts(sum *[panelWidth]float32, x float32, b *[panelWidth]float32) {
-	for j := range sum {
-		sum[j] += x * b[j]
+// sums adds up 2 x 4 values of A*B, as many as the registers of most processors hold.
+func (s *strip) sums(a, b []float32) (row0, row1 [4]float32) {
+	var s0, s1, s2, s3, t0, t1, t2, t3 float32
+	a1 := a[s.rowA:]
+	for i, j := 0, 0; j < s.k*s.rowB; i, j = i+s.colA, j+s.rowB {
+		x, y, row := a[i], a1[i], (*[4]float32)(b[j:])
+		s0, t0 = s0+x*row[0], t0+y*row[0]
+		s1, t1 = s1+x*row[1], t1+y*row[1]
+		s2, t2 = s2+x*row[2], t2+y*row[2]
+		s3, t3 = s3+x*row[3], t3+y*row[3]
 	}
+	return [4]float32{s0, s1, s2, s3}, [4]float32{t0, t1, t2, t3}
 }
 
-// finish sets a row of C from its sum.
-func (s *strip) finish(sum, c *[panelWidth]float32) {
-	for j, x := range sum {
+// finish sets four values of C from their sums.
+func (s *strip) finish(sums, c *[4]float32) {
+	for j, x := range sums {
 		if s.beta == 0 {
 			c[j] = s.alpha * x
 		} else {
