@@ -1,0 +1,99 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"gorgonia.org/gorgonia"
+)
+
+func TestGraphRunsEachTime(t *testing.T) {
+	x := newMatrix(1, 1)
+	var y *gorgonia.Node
+	g, err := newGraph(1, func(g *graph) { y = g.scale(2, 1, g.input("x", x)) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range []float32{1, 5} {
+		data(x)[0] = v
+		if got := mustRun(t, g, y)[0]; got != 2*v+1 {
+			t.Errorf("2*%v + 1 = %v", v, got)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := g.run(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("run with a cancelled context: %v", err)
+	}
+}
+
+// TestOpPanicIsAnError: the tape machine runs ops in its own goroutine, and ops some of their work in further ones.
+func TestOpPanicIsAnError(t *testing.T) {
+	for _, threads := range []int{1, 2} {
+		x := newMatrix(minWork, 1)
+		g, err := newGraph(threads, func(g *graph) {
+			g.apply("broken", 1, 1, []bool{false}, func(_ []float32, in [][]float32) {
+				parallel(threads, minWork, minWork, func(int, int) { _ = in[1] })
+			}, nil, g.input("x", x))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = g.run(t.Context())
+		if want := "broken#1 [1 x 1]: runtime error: index out of range [1] with length 1"; err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("threads %d: run: %v, want %s", threads, err, want)
+		}
+	}
+}
+
+func TestBuildErrors(t *testing.T) {
+	a, b := newMatrix(2, 3), newMatrix(2, 4)
+	tests := []struct {
+		name   string
+		define func(g *graph)
+		want   string
+	}{
+		{"sum", func(g *graph) { g.add(g.input("a", a), g.input("b", b)) }, "sum's second term is 2 x 4, want 2 x 3"},
+		{"factor", func(g *graph) { g.mul(g.input("a", a), g.input("b", b)) }, "product's second factor is 2 x 4, want 2 x 3"},
+		{"product", func(g *graph) {
+			g.matmul(product{m: 2, n: 4, k: 3}, g.input("a", a), g.input("b", b), 2, 4)
+		}, "product {transA:false transB:false m:2 n:4 k:3} of (2, 3) and (2, 4) values into 2 x 4"},
+		{"bias", func(g *graph) { g.addBias(g.input("a", a), g.input("b", newMatrix(1, 2))) }, "add bias (1, 2) to (2, 3)"},
+		{"gate", func(g *graph) { g.gate(0, g.input("a", a), g.input("b", b)) }, "gate (2, 4) by (2, 3)"},
+		{"fold", func(g *graph) { g.foldRows(2, g.input("a", a)) }, "fold (2, 3) by 2"},
+		{"normalise", func(g *graph) { g.batchNorm(2, 0, g.input("a", a)) }, "normalise (2, 3) by 2 channels"},
+		{"name", func(g *graph) { g.input("a", a); g.input("a", b) }, `two inputs are named "a"`},
+		{"no gradient", func(g *graph) {
+			x := g.input("a", a)
+			g.gradients(g.apply("odd", 1, 1, []bool{true}, nil, nil, x), gorgonia.Nodes{x})
+		}, "odd#1 [1 x 1] has no gradient"},
+		{"empty", func(*graph) {}, "build graph: Cannot compile an empty graph"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := newGraph(1, tt.define)
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("newGraph: %v, want %s", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestParallelCoversAllOnce(t *testing.T) {
+	for _, threads := range []int{0, 1, 2, 3, 7} {
+		const n = 5
+		count := make([]int, n)
+		parallel(threads, n, minWork, func(lo, hi int) {
+			for i := lo; i < hi; i++ {
+				count[i]++
+			}
+		})
+		for i, c := range count {
+			if c != 1 {
+				t.Errorf("%d threads: row %d done %d times", threads, i, c)
+			}
+		}
+	}
+}
