@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -105,11 +106,33 @@ func New(o Options) (_ *Lab, err error) {
 	if err := l.makeNetwork(); err != nil {
 		return nil, fmt.Errorf("lab: %w", err)
 	}
-	return l, l.StartServers(context.Background())
+	if err := l.StartServers(context.Background()); err != nil {
+		return nil, err
+	}
+	return l, nil
 }
 
 // Close ends clients and servers and removes the network. It may be called again.
 func (l *Lab) Close() error { return l.close() }
+
+// ServersNetwork is where all servers are: what an allow-list has to hold.
+func ServersNetwork() netip.Prefix { return plan.Servers().Network }
+
+// LANNetwork is where all clients are.
+func LANNetwork() netip.Prefix { return plan.LAN().Network }
+
+// Names are the DNS names that the clients of this lab ask for.
+func (l *Lab) Names() []string {
+	names := plan.Names()
+	if l.options.Servers != System {
+		names = names[:plan.ShortNames]
+	}
+	hosts := make([]string, len(names))
+	for i, n := range names {
+		hosts[i] = n.Host
+	}
+	return hosts
+}
 
 // LogDir is where the servers keep their logs.
 func (l *Lab) LogDir() string { return l.options.LogDir }

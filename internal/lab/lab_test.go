@@ -14,7 +14,6 @@ import (
 
 	"pacgan-appliance/internal/lab"
 	"pacgan-appliance/internal/lab/labtest"
-	"pacgan-appliance/internal/lab/plan"
 )
 
 func mustLab(tb testing.TB, o lab.Options) *lab.Lab {
@@ -114,15 +113,12 @@ func TestRemovedNameIsNXDOMAIN(t *testing.T) {
 	for _, servers := range []lab.Servers{lab.Embedded, lab.System} {
 		t.Run(string(servers), func(t *testing.T) {
 			l := mustLab(t, lab.Options{Servers: servers, Seed: 3})
-			names := plan.Names()
-			if servers == lab.Embedded {
-				names = names[:plan.ShortNames]
+			removed := l.Names()[1:]
+			if servers == lab.System {
+				removed = removed[:1] // each takes a restart
 			}
-			for _, n := range names[1:] {
-				if servers == lab.System && n.Host != names[1].Host {
-					break // each takes a restart
-				}
-				if err := l.RemoveName(t.Context(), n.Host); err != nil {
+			for _, host := range removed {
+				if err := l.RemoveName(t.Context(), host); err != nil {
 					t.Fatal(err)
 				}
 			}

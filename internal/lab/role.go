@@ -128,8 +128,8 @@ func (d duplex) Write(b []byte) (int, error) { return d.out.Write(b) }
 // Close hangs up. The other side's end of the reading pipe is closed by its end.
 func (d duplex) Close() error { return errors.Join(d.out.Close(), d.ReadCloser.Close()) }
 
-// trimRPC takes the name of the process and of the package out of an error's text only once.
-func trimRPC(err error) error {
+// labError begins an error's text, which may come from a role, with the package's name once.
+func labError(err error) error {
 	if err == nil {
 		return nil
 	}

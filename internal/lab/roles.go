@@ -99,11 +99,18 @@ func newServers(a SetupArgs) (server.Set, error) {
 	return server.NewEmbedded(a.LogDir)
 }
 
-// newClients makes the set of clients that options ask for.
+// newClients makes the set of clients that options ask for, and sets what their kernel adds to them.
 func newClients(a SetupArgs) (*client.Set, error) {
+	// Everybody may open ICMP datagram sockets, as on systems with systemd.
+	sysctls := map[string]string{"ipv4/ping_group_range": "0 2147483647"}
+	if a.Servers != System {
+		sysctls["ipv4/tcp_timestamps"] = "0" // with them no GET fits the paper's 98 bytes
+	}
+	if err := veth.Sysctls(sysctls); err != nil {
+		return nil, err
+	}
 	if a.Servers == System {
 		return client.System()
 	}
-	// The paper's packets hold 98 bytes: a GET fits only without TCP's timestamps.
-	return client.Embedded(), veth.Sysctls(map[string]string{"ipv4/tcp_timestamps": "0"})
+	return client.Embedded(), nil
 }

@@ -32,18 +32,18 @@ func (l *Lab) Client(ctx context.Context, label string, n int) (ok int, err erro
 
 // StartServers starts the servers again after StopServers.
 func (l *Lab) StartServers(ctx context.Context) error {
-	return trimRPC(l.servers.call(ctx, "Start", struct{}{}, &struct{}{}))
+	return labError(l.servers.call(ctx, "Start", struct{}{}, &struct{}{}))
 }
 
 // StopServers makes the servers silent: their processes end and their machine answers nothing more,
 // no ping, no RST, no ICMP error. Its ARP still answers, as the switch's or router's before it would.
 func (l *Lab) StopServers(ctx context.Context) error {
-	return trimRPC(l.servers.call(ctx, "Stop", struct{}{}, &struct{}{}))
+	return labError(l.servers.call(ctx, "Stop", struct{}{}, &struct{}{}))
 }
 
 // RemoveName makes one of Names unknown to the servers: they answer NXDOMAIN.
 func (l *Lab) RemoveName(ctx context.Context, host string) error {
-	return trimRPC(l.servers.call(ctx, "RemoveName", host, &struct{}{}))
+	return labError(l.servers.call(ctx, "RemoveName", host, &struct{}{}))
 }
 
 // Counts is what the servers answered since the last ResetCounts. A server writes its log when it has
@@ -51,12 +51,12 @@ func (l *Lab) RemoveName(ctx context.Context, host string) error {
 func (l *Lab) Counts(ctx context.Context) (Counts, error) {
 	var counts Counts
 	err := l.servers.call(ctx, "Counts", struct{}{}, &counts)
-	return counts, trimRPC(err)
+	return counts, labError(err)
 }
 
 // ResetCounts has the servers count from zero.
 func (l *Lab) ResetCounts(ctx context.Context) error {
-	return trimRPC(l.servers.call(ctx, "ResetCounts", struct{}{}, &struct{}{}))
+	return labError(l.servers.call(ctx, "ResetCounts", struct{}{}, &struct{}{}))
 }
 
 // run makes requests, tells how far it is, and cancels them when ctx ends.
@@ -72,7 +72,7 @@ func (l *Lab) run(ctx context.Context, label string, n int, progress func(int)) 
 	for {
 		select {
 		case err := <-done:
-			return l.finish(ctx, reply, trimRPC(err), progress)
+			return l.finish(ctx, reply, labError(err), progress)
 		case <-tick.C:
 		}
 		if ctx.Err() != nil { // again at each tick: the first may overtake the run's start

@@ -4,14 +4,17 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"os"
 	"time"
 
 	"golang.org/x/net/icmp"
 	"golang.org/x/net/ipv4"
+	"golang.org/x/sys/unix"
 
 	"pacgan-appliance/internal/lab/plan"
 )
@@ -22,14 +25,13 @@ const protoICMP = 1
 // ping is one run of ping: an identifier of its own, sequence numbers from 1, 56 bytes of data, each
 // request after the answer to the last.
 func ping(ctx context.Context, rng *rand.Rand, from netip.Addr, most int) (made, ok int, err error) {
-	conn, err := icmp.ListenPacket("ip4:icmp", from.String())
+	conn, id, err := listenPing(rng, from)
 	if err != nil {
 		return 0, 0, fmt.Errorf("ping from %s: %w", from, err)
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	to := pick(rng, plan.PingTargets())
-	id := rng.IntN(1 << 16)
 	for made < most && ctx.Err() == nil {
 		answered, err := echo(conn, to, &icmp.Echo{ID: id, Seq: made + 1, Data: pingData(time.Now())})
 		if err != nil {
@@ -43,8 +45,33 @@ func ping(ctx context.Context, rng *rand.Rand, from netip.Addr, most int) (made,
 	return made, ok, nil
 }
 
-// echo sends one request and waits for its reply among all that the raw socket hears.
-func echo(conn *icmp.PacketConn, to netip.Addr, request *icmp.Echo) (bool, error) {
+// listenPing opens a datagram socket for ICMP, to which the kernel delivers the replies of its own
+// identifier only. (A raw socket hears all ICMP of its address: while its owner waits for the
+// processor, other clients' replies fill its buffer.) An identifier that is taken is drawn again.
+func listenPing(rng *rand.Rand, from netip.Addr) (net.PacketConn, int, error) {
+	const flags = unix.SOCK_DGRAM | unix.SOCK_CLOEXEC | unix.SOCK_NONBLOCK
+	for {
+		fd, err := unix.Socket(unix.AF_INET, flags, unix.IPPROTO_ICMP)
+		if err != nil {
+			return nil, 0, os.NewSyscallError("socket", err)
+		}
+		f := os.NewFile(uintptr(fd), "ping")
+		id := 1 + rng.IntN(1<<16-1) // 0 asks the kernel to choose
+		err = unix.Bind(fd, &unix.SockaddrInet4{Port: id, Addr: from.As4()})
+		if err == nil {
+			conn, err := net.FilePacketConn(f)
+			f.Close()
+			return conn, id, err
+		}
+		f.Close()
+		if !errors.Is(err, unix.EADDRINUSE) {
+			return nil, 0, os.NewSyscallError("bind", err)
+		}
+	}
+}
+
+// echo sends one request and waits for its reply, not for a late one to an earlier request.
+func echo(conn net.PacketConn, to netip.Addr, request *icmp.Echo) (bool, error) {
 	b, err := (&icmp.Message{Type: ipv4.ICMPTypeEcho, Body: request}).Marshal(nil)
 	if err != nil {
 		return false, err
@@ -52,17 +79,16 @@ func echo(conn *icmp.PacketConn, to netip.Addr, request *icmp.Echo) (bool, error
 	if err := conn.SetDeadline(time.Now().Add(timeout)); err != nil {
 		return false, err
 	}
-	peer := &net.IPAddr{IP: to.AsSlice()}
-	if _, err := conn.WriteTo(b, peer); err != nil {
+	if _, err := conn.WriteTo(b, udpAddr(to, 0)); err != nil {
 		return false, err
 	}
 	buf := make([]byte, 1500)
 	for {
-		n, source, err := conn.ReadFrom(buf)
+		n, _, err := conn.ReadFrom(buf)
 		if err != nil {
 			return false, ignore(err)
 		}
-		if source.String() == to.String() && isReply(buf[:n], request) {
+		if isReply(buf[:n], request) {
 			return true, nil
 		}
 	}
