@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* What guard, match and sweep share: an expectation is one generated packet
+ * (or several equal ones) on its way, kept under the key that its reply will
+ * have. User space owns the maps; all three programs use the same ones.
+ *
+ * Every pending packet leaves an expectation once: matched (match.c) or
+ * expired (sweep.c), by an atomic operation on `state`. So no packet is
+ * counted twice, and none is lost: the table is a plain hash, not an LRU,
+ * because an LRU would evict pending packets without a word. When it is full
+ * the guard refuses the packet and counts that. */
+#ifndef PACGAN_EXPECT_H
+#define PACGAN_EXPECT_H
+
+#include <linux/bpf.h>
+#include <linux/types.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+/* On every frame that the guard lets out; ASCII "pacg". */
+#define PACGAN_MARK 0x70616367
+
+#define MAX_LABELS 64
+#define HINTS 65536
+
+/* What a label's packets are answered by (DESIGN.md, "What a valid response is"). */
+enum answer {
+	ANSWER_NONE,
+	ANSWER_ECHO,
+	ANSWER_DNS,
+	ANSWER_HTTP,
+	ANSWER_REPLY,
+};
+
+/* What tells one expectation from another, beside addresses and protocol. */
+enum kind {
+	KIND_OTHER, /* nothing: only an ICMP error can match, or time */
+	KIND_FLOW,  /* ports */
+	KIND_ECHO,  /* sport: identifier, dport: sequence number, hash: payload */
+	KIND_DNS,   /* ports, id, hash: question */
+};
+
+/* Addresses and ports as they stand in the reply: src is who answers. */
+struct expect_key {
+	__be32 src;
+	__be32 dst;
+	__be16 sport;
+	__be16 dport;
+	__be16 id; /* DNS transaction id; the IP identification of KIND_OTHER */
+	__u8 kind;
+	__u8 protocol;
+	__u32 hash;
+};
+
+/* expectation.state: how many equal packets are pending, or that sweep.c has
+ * taken the entry and is deleting it. Once dead, always dead. */
+#define STATE_DEAD 0x80000000
+
+/* In expectation.id: user space holds the conversation and hears of its segments. */
+#define ID_CONVERSATION 0x80000000
+
+/* expectation.flags */
+#define FLAG_CONVERSATION 1 /* the generated packet follows the opening SYN */
+#define FLAG_SENT 2         /* ... and has passed the guard */
+#define FLAG_SYNACKED 4     /* the peer has accepted the SYN */
+
+struct expectation {
+	__u64 first_ns; /* when the oldest pending packet left: what expires */
+	__u64 sent_ns;  /* when the newest generated packet left: RTT */
+	__u32 state;
+	__u32 id;   /* user space's number of the packet or conversation */
+	__u32 iss;  /* TCP: sequence number of the segment that opened it */
+	__u32 next; /* TCP: the sequence number expected of the peer */
+	__u8 label;
+	__u8 flags;
+	__u8 pad[6];
+};
+
+/* How a label's replies are judged. */
+struct rule {
+	enum answer answer;
+	__u32 rcodes;      /* bit n: DNS RCODE n counts as answered */
+	__u64 statuses[8]; /* bit n: HTTP status 100+n counts as answered */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 262144);
+	__type(key, struct expect_key);
+	__type(value, struct expectation);
+} expectations SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAX_LABELS);
+	__type(key, __u32);
+	__type(value, struct rule);
+} rules SEC(".maps");
+
+/* The hash of the last request of a flow and id, for replies that quote too
+ * little of it to compute the hash again: an ICMP error with eight bytes of
+ * the request, a FORMERR without the question. Only a hint: what it leads to
+ * must be in `expectations`. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, HINTS);
+	__type(key, __u32);
+	__type(value, __u32);
+} hints SEC(".maps");
+
+static __always_inline __u64 mix(__u64 h, __u64 word)
+{
+	h = (h ^ word) * 0x9e3779b97f4a7c15ULL;
+	return h ^ (h >> 32);
+}
+
+/* hint_slot is where the hint for a key stands; it ignores the key's hash. */
+static __always_inline __u32 *hint_slot(const struct expect_key *k)
+{
+	__u64 h = mix(((__u64)k->src << 32) | k->dst, ((__u64)k->sport << 16) | k->dport);
+	__u32 slot = mix(h, ((__u64)k->id << 16) | (k->kind << 8) | k->protocol) % HINTS;
+
+	return bpf_map_lookup_elem(&hints, &slot);
+}
+
+#endif

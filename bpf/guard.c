@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* guard: TCX ingress on inj1, the only way from our socket to the wire.
+ *
+ * A frame written to inj0 arrives here. It leaves through the wire interface
+ * if its destination is allowed, marked and with the wire's source address;
+ * the reply that it should cause is written down first. Everything else is
+ * dropped and counted: there is no path on which a frame is passed up, and
+ * without this program nothing takes frames off inj1 at all. */
+#include "request.h"
+
+#include <linux/pkt_cls.h>
+
+char _license[] SEC("license") = "Dual BSD/GPL";
+
+/* Set by user space before loading. */
+volatile const __u32 wire_ifindex = 0;
+volatile const __u32 wire_flags = 0; /* of bpf_redirect */
+volatile const __u8 wire_mac[ETH_ALEN] = {};
+volatile const __u32 label_count = 0;
+
+/* User space tells about a frame in its source address, which every way of
+ * sending carries: 0x02 (a local unicast address) and these flags, the label's
+ * index, the id in network order. */
+#define META_LOCAL 0x02
+#define META_OPENS 0x04        /* opens an expectation: blocked is counted on these */
+#define META_GENERATED 0x08    /* the generated packet itself: on_wire is counted on these */
+#define META_CONVERSATION 0x10 /* belongs to a TCP conversation that we hold */
+
+struct meta {
+	__u8 flags;
+	__u8 label;
+	__be32 id;
+} __attribute__((packed));
+
+/* Allowed prefixes, swapped as a whole: replacing the inner map waits until
+ * no program uses the old one. */
+struct prefix {
+	__u32 bits;
+	__be32 addr;
+};
+
+struct allow_list {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 1024);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct prefix);
+	__type(value, __u8);
+} allow_none SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, struct allow_list);
+} allow SEC(".maps") = {.values = {&allow_none}};
+
+/* What became of a label's frames. Every opening frame is in one of the first five. */
+struct passage {
+	__u64 expected; /* expectation written, frame sent on */
+	__u64 unasked;  /* the label expects no answer; frame sent on */
+	__u64 blocked;  /* destination not allowed, or not a plain IPv4 frame */
+	__u64 full;     /* no room for the expectation */
+	__u64 busy;     /* its entry is being deleted, or holds another label's packet */
+	__u64 on_wire;  /* generated packets sent on */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, MAX_LABELS);
+	__type(key, __u32);
+	__type(value, struct passage);
+} passages SEC(".maps");
+
+/* Why frames were dropped, whatever they were. */
+enum drop {
+	DROP_FOREIGN,     /* not written by us: no label of ours in its source address */
+	DROP_NOT_IPV4,    /* or tagged, or its lengths disagree */
+	DROP_NOT_ALLOWED, /* destination outside the allow-list */
+	DROP_UNEXPECTED,  /* no room for its expectation */
+	DROPS,
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, DROPS);
+	__type(key, enum drop);
+	__type(value, __u64);
+} drops SEC(".maps");
+
+static __always_inline int drop(enum drop why)
+{
+	__u64 *n = bpf_map_lookup_elem(&drops, &why);
+
+	if (n)
+		*n += 1;
+	return TC_ACT_SHOT;
+}
+
+static __always_inline int allowed(__be32 addr)
+{
+	struct prefix host = {.bits = 32, .addr = addr};
+	__u32 current = 0;
+	void *list = bpf_map_lookup_elem(&allow, &current);
+
+	return list && bpf_map_lookup_elem(list, &host);
+}
+
+static __always_inline int frame_key(struct __sk_buff *skb, const struct rule *rule, struct expect_key *k)
+{
+	return request_key(skb, ETH_HLEN, skb->len, rule->answer == ANSWER_DNS, k);
+}
+
+/* describe writes what is known of a packet into its expectation. */
+static __always_inline void describe(struct __sk_buff *skb, struct expectation *v, const struct meta *meta,
+				     const struct iphdr *ip)
+{
+	__be32 numbers[2]; /* of the TCP header: sequence, acknowledgement */
+
+	v->id = bpf_ntohl(meta->id);
+	v->label = meta->label;
+	v->flags = meta->flags & META_CONVERSATION ? FLAG_CONVERSATION : 0;
+	v->iss = v->next = 0;
+	if (ip->protocol != IPPROTO_TCP || bpf_skb_load_bytes(skb, ETH_HLEN + ip->ihl * 4 + 4, numbers, 8))
+		return;
+	v->iss = bpf_ntohl(numbers[0]);
+	v->next = bpf_ntohl(numbers[1]);
+}
+
+/* expect writes down the reply that the frame should cause. */
+static __always_inline int expect(struct __sk_buff *skb, const struct rule *rule, const struct meta *meta,
+				  const struct iphdr *ip, struct passage *count)
+{
+	__u64 now = bpf_ktime_get_ns();
+	struct expectation fresh = {.first_ns = now, .sent_ns = now, .state = 1};
+	struct expect_key k = {};
+	struct expectation *v;
+	__u32 *hint;
+
+	if (frame_key(skb, rule, &k) < 0)
+		goto full;
+	if (k.hash) {
+		hint = hint_slot(&k);
+		if (hint)
+			*hint = k.hash;
+	}
+	v = bpf_map_lookup_elem(&expectations, &k);
+	if (!v) {
+		describe(skb, &fresh, meta, ip);
+		if (!bpf_map_update_elem(&expectations, &k, &fresh, BPF_NOEXIST))
+			goto opened;
+		v = bpf_map_lookup_elem(&expectations, &k); /* another CPU was first? */
+		if (!v)
+			goto full;
+	}
+	/* An equal packet, or the flow's last one, has been here. The label
+	 * owns what is pending: a count must not move to another label. */
+	if (v->state == 0)
+		v->first_ns = now;
+	else if (v->label != meta->label)
+		goto busy;
+	v->sent_ns = now;
+	describe(skb, v, meta, ip);
+	if (__sync_fetch_and_add(&v->state, 1) & STATE_DEAD)
+		goto busy;
+opened:
+	count->expected++;
+	return 0;
+full:
+	count->full++;
+	return -1;
+busy:
+	count->busy++;
+	return -1;
+}
+
+/* departed notes when the generated segment of a conversation leaves: from
+ * here its round-trip time and its timeout count. */
+static __always_inline void departed(struct __sk_buff *skb, const struct rule *rule, const struct meta *meta)
+{
+	struct expect_key k = {};
+	struct expectation *v;
+
+	if (frame_key(skb, rule, &k))
+		return;
+	v = bpf_map_lookup_elem(&expectations, &k);
+	if (!v || v->id != bpf_ntohl(meta->id))
+		return; /* expired on the way */
+	v->first_ns = v->sent_ns = bpf_ktime_get_ns();
+	v->flags |= FLAG_SENT;
+}
+
+SEC("tc")
+int guard(struct __sk_buff *skb)
+{
+	struct passage *count;
+	struct ethhdr *eth;
+	struct iphdr *ip;
+	struct rule *rule;
+	struct meta meta;
+	__u32 label;
+
+	if (bpf_skb_pull_data(skb, skb->len))
+		return drop(DROP_NOT_IPV4);
+	eth = (void *)(long)skb->data;
+	ip = (void *)(eth + 1);
+	if ((void *)(ip + 1) > (void *)(long)skb->data_end)
+		return drop(DROP_NOT_IPV4);
+	__builtin_memcpy(&meta, eth->h_source, sizeof(meta));
+	label = meta.label;
+	rule = bpf_map_lookup_elem(&rules, &label);
+	count = bpf_map_lookup_elem(&passages, &label);
+	if (!(meta.flags & META_LOCAL) || label >= label_count || !rule || !count)
+		return drop(DROP_FOREIGN);
+
+	if (eth->h_proto != bpf_htons(ETH_P_IP) || skb->vlan_present || ip->version != 4 || ip->ihl < 5 ||
+	    bpf_ntohs(ip->tot_len) != skb->len - ETH_HLEN || bpf_ntohs(ip->tot_len) < ip->ihl * 4) {
+		count->blocked += !!(meta.flags & META_OPENS);
+		return drop(DROP_NOT_IPV4);
+	}
+	if (!allowed(ip->daddr)) {
+		count->blocked += !!(meta.flags & META_OPENS);
+		return drop(DROP_NOT_ALLOWED);
+	}
+	if (meta.flags & META_OPENS) {
+		if (rule->answer == ANSWER_NONE)
+			count->unasked++;
+		else if (expect(skb, rule, &meta, ip, count))
+			return drop(DROP_UNEXPECTED);
+	} else if (meta.flags & META_GENERATED) {
+		departed(skb, rule, &meta);
+	}
+	if (meta.flags & META_GENERATED)
+		count->on_wire++;
+	__builtin_memcpy(eth->h_source, (const void *)wire_mac, ETH_ALEN);
+	skb->mark = PACGAN_MARK;
+	return bpf_redirect(wire_ifindex, wire_flags);
+}

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* match: TCX ingress on the wire interface, where replies come back.
+ *
+ * A reply that an expectation waits for gets its verdict and is stolen, so
+ * that the kernel of the address's owner never sees it: it would answer a
+ * SYN-ACK that it did not ask for with a reset. Everything else passes as it
+ * came; a reply is ours only if it fits the request that we sent in every
+ * field that can tell, so that a client which uses the same addresses at the
+ * same time keeps its own. */
+#include "request.h"
+#include "response.h"
+#include "segment.h"
+
+#define TC_ACT_UNSPEC (-1) /* the next program decides */
+#define TC_ACT_SHOT 2
+
+#define ICMP_DEST_UNREACH 3
+#define ICMP_TIME_EXCEEDED 11
+#define ICMP_PARAMETERPROB 12
+
+char _license[] SEC("license") = "Dual BSD/GPL";
+
+/* Frames that no label can be charged with. */
+enum oddity {
+	ODD_FRAGMENT, /* IPv4 fragments, passed: replies are matched unfragmented only */
+	ODD_UNLINEAR, /* could not be read, passed */
+	ODD_LOST,     /* segments not told to user space: the ring was full */
+	ODDITIES,
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, ODDITIES);
+	__type(key, enum oddity);
+	__type(value, __u64);
+} oddities SEC(".maps");
+
+/* Where a frame's parts are, as offsets from its start; the bytes up to limit
+ * are linear. */
+struct layout {
+	__u32 l4;
+	__u32 limit;
+	__u8 protocol;
+	__be32 src;
+	__be32 dst;
+};
+
+static __always_inline int odd(enum oddity why)
+{
+	__u64 *n = bpf_map_lookup_elem(&oddities, &why);
+
+	if (n)
+		*n += 1;
+	return TC_ACT_UNSPEC;
+}
+
+/* judge counts the verdict and steals the frame. */
+static __always_inline int judge(struct expectation *v, __u32 reason)
+{
+	__u32 label = v->label;
+	struct matched *count = bpf_map_lookup_elem(&matches, &label);
+
+	if (!count)
+		return TC_ACT_UNSPEC;
+	settle(v, count, reason, bpf_ktime_get_ns());
+	count->stolen++;
+	return TC_ACT_SHOT;
+}
+
+static __always_inline struct rule *rule_of(const struct expectation *v)
+{
+	__u32 label = v->label;
+
+	return bpf_map_lookup_elem(&rules, &label);
+}
+
+static __always_inline struct expectation *find(struct expect_key *k)
+{
+	return bpf_map_lookup_elem(&expectations, k);
+}
+
+/* find_hinted looks a key up whose hash the frame does not give. */
+static __always_inline struct expectation *find_hinted(struct expect_key *k)
+{
+	__u32 *hint = hint_slot(k);
+
+	k->hash = hint ? *hint : 0;
+	return find(k);
+}
+
+static __always_inline int echo_reply(struct __sk_buff *skb, const struct layout *at, const __be16 *words)
+{
+	struct expect_key k = {
+		.src = at->src, .dst = at->dst, .sport = words[2], .dport = words[3],
+		.kind = KIND_ECHO, .protocol = IPPROTO_ICMP,
+	};
+	struct expectation *v;
+	struct rule *rule;
+
+	k.hash = payload_hash(skb, at->l4 + 8, at->limit - at->l4 - 8);
+	v = find(&k);
+	if (!v)
+		return TC_ACT_UNSPEC;
+	rule = rule_of(v);
+	if (rule && (rule->answer == ANSWER_ECHO || rule->answer == ANSWER_REPLY))
+		return judge(v, REASON_ANSWERED);
+	return judge(v, REASON_UNEXPECTED);
+}
+
+/* icmp_error finds the expectation of the packet that the error quotes. */
+static __always_inline int icmp_error(struct __sk_buff *skb, const struct layout *at, __u32 reason)
+{
+	struct expect_key k = {};
+	struct expectation *v;
+	int dns;
+
+	/* What the quoted packet's label expects is not known yet. */
+#pragma unroll
+	for (dns = 1; dns >= 0; dns--) {
+		int cut;
+
+		__builtin_memset(&k, 0, sizeof(k));
+		cut = request_key(skb, at->l4 + 8, at->limit, dns, &k);
+		if (cut < 0)
+			return TC_ACT_UNSPEC;
+		v = cut ? find_hinted(&k) : find(&k);
+		if (v)
+			return judge(v, reason);
+	}
+	return TC_ACT_UNSPEC;
+}
+
+static __always_inline int icmp(struct __sk_buff *skb, const struct layout *at)
+{
+	__be16 words[4]; /* type and code, checksum, identifier, sequence */
+	__u8 type, code;
+
+	if (at->l4 + sizeof(words) > at->limit || bpf_skb_load_bytes(skb, at->l4, words, sizeof(words)))
+		return TC_ACT_UNSPEC;
+	type = bpf_ntohs(words[0]) >> 8;
+	code = bpf_ntohs(words[0]) & 0xff;
+	if (type == ICMP_ECHO_REPLY)
+		return echo_reply(skb, at, words);
+	if (type == ICMP_DEST_UNREACH)
+		return icmp_error(skb, at, REASON_UNREACH + (code & 15));
+	if (type == ICMP_TIME_EXCEEDED)
+		return icmp_error(skb, at, REASON_TIME + (code & 1));
+	if (type == ICMP_PARAMETERPROB)
+		return icmp_error(skb, at, REASON_PARAMETER);
+	return TC_ACT_UNSPEC;
+}
+
+/* dns_reply is -2 where the datagram is no response that we wait for. */
+static __always_inline int dns_reply(struct __sk_buff *skb, const struct layout *at, struct expect_key *k)
+{
+	struct expectation *v;
+	struct dns_header h;
+	struct rule *rule;
+
+	if (bpf_skb_load_bytes(skb, at->l4 + 8, &h, sizeof(h)) || !(h.flags & DNS_QR))
+		return -2;
+	k->kind = KIND_DNS;
+	k->id = h.id;
+	k->hash = h.questions ? question_hash(skb, at->l4 + 8, at->limit) : 0;
+	v = k->hash ? find(k) : find_hinted(k);
+	if (!v)
+		return -2;
+	rule = rule_of(v);
+	return judge(v, rule ? dns_reason(rule, &h) : REASON_UNEXPECTED);
+}
+
+/* flow_reply serves UDP and the other protocols with ports; TCP has its own. */
+static __always_inline int flow_reply(struct __sk_buff *skb, const struct layout *at)
+{
+	struct expect_key k = {.src = at->src, .dst = at->dst, .protocol = at->protocol};
+	struct expectation *v;
+	struct rule *rule;
+	__be16 ports[2];
+	int action;
+
+	if (at->l4 + 8 > at->limit || bpf_skb_load_bytes(skb, at->l4, ports, sizeof(ports)))
+		return TC_ACT_UNSPEC;
+	k.sport = ports[0];
+	k.dport = ports[1];
+	if (at->protocol == IPPROTO_UDP && at->l4 + 8 + DNS_HEADER <= at->limit) {
+		action = dns_reply(skb, at, &k);
+		if (action != -2)
+			return action;
+	}
+	k.kind = KIND_FLOW;
+	k.id = 0;
+	k.hash = 0;
+	v = find(&k);
+	if (!v)
+		return TC_ACT_UNSPEC;
+	rule = rule_of(v);
+	return judge(v, rule && rule->answer == ANSWER_REPLY ? REASON_ANSWERED : REASON_UNEXPECTED);
+}
+
+/* tell passes a segment to user space, which drives the conversation. */
+static __always_inline void tell(struct __sk_buff *skb, const struct expectation *v, const struct peer *s, __u32 l4,
+				 __u32 verdict)
+{
+	__u32 n = s->data - l4 - sizeof(struct tcphdr);
+	struct segment *e = bpf_ringbuf_reserve(&segments, sizeof(*e), 0);
+
+	if (!e) {
+		odd(ODD_LOST);
+		return;
+	}
+	__builtin_memset(e, 0, sizeof(*e));
+	e->id = v->id;
+	e->seq = s->seq;
+	e->ack = s->ack;
+	e->length = s->length;
+	e->flags = s->flags;
+	e->verdict = verdict;
+	e->label = v->label;
+	if (n >= 4 && n <= TCP_OPTIONS && !bpf_skb_load_bytes(skb, l4 + sizeof(struct tcphdr), e->options, n))
+		e->option_length = n;
+	bpf_ringbuf_submit(e, 0);
+}
+
+static __always_inline int tcp_reply(struct __sk_buff *skb, const struct layout *at)
+{
+	struct expect_key k = {.src = at->src, .dst = at->dst, .kind = KIND_FLOW, .protocol = IPPROTO_TCP};
+	__u32 label, reason, verdict = REASON_PENDING;
+	struct matched *count;
+	struct expectation *v;
+	struct tcphdr h;
+	struct rule *rule;
+	struct peer s;
+
+	if (at->l4 + sizeof(h) > at->limit || bpf_skb_load_bytes(skb, at->l4, &h, sizeof(h)))
+		return TC_ACT_UNSPEC;
+	k.sport = h.source;
+	k.dport = h.dest;
+	v = find(&k);
+	if (!v)
+		return TC_ACT_UNSPEC;
+	s.seq = bpf_ntohl(h.seq);
+	s.ack = bpf_ntohl(h.ack_seq);
+	s.flags = ((__u8 *)&h)[13];
+	s.data = at->l4 + h.doff * 4;
+	if (h.doff < 5 || s.data > at->limit || !belongs(v, &s))
+		return TC_ACT_UNSPEC;
+	s.length = at->limit - s.data;
+	label = v->label;
+	rule = bpf_map_lookup_elem(&rules, &label);
+	count = bpf_map_lookup_elem(&matches, &label);
+	if (!rule || !count)
+		return TC_ACT_UNSPEC;
+	reason = v->flags & FLAG_CONVERSATION ? conversation_reason(skb, rule, v, &s) : single_reason(rule, &s);
+	if (reason != REASON_PENDING && v->state && settle(v, count, reason, bpf_ktime_get_ns()))
+		verdict = reason;
+	count->stolen++;
+	if (v->id & ID_CONVERSATION && (s.flags & (SYN | FIN | RST) || s.length || !(v->flags & FLAG_SENT)))
+		tell(skb, v, &s, at->l4, verdict);
+	return TC_ACT_SHOT;
+}
+
+SEC("tc")
+int match(struct __sk_buff *skb)
+{
+	struct layout at;
+	struct iphdr ip;
+
+	if (skb->protocol != bpf_htons(ETH_P_IP) || skb->vlan_present)
+		return TC_ACT_UNSPEC;
+	if (bpf_skb_load_bytes(skb, ETH_HLEN, &ip, sizeof(ip)) || ip.version != 4 || ip.ihl < 5)
+		return TC_ACT_UNSPEC;
+	if (ip.frag_off & bpf_htons(IP_FRAGMENT))
+		return odd(ODD_FRAGMENT);
+	if (ip.protocol != IPPROTO_ICMP && !has_ports(ip.protocol))
+		return TC_ACT_UNSPEC;
+	at.l4 = ETH_HLEN + ip.ihl * 4;
+	at.limit = ETH_HLEN + bpf_ntohs(ip.tot_len); /* what follows is padding */
+	if (at.limit > skb->len || at.l4 > at.limit)
+		return TC_ACT_UNSPEC;
+	at.protocol = ip.protocol;
+	at.src = ip.saddr;
+	at.dst = ip.daddr;
+	if (ip.protocol == IPPROTO_TCP)
+		return tcp_reply(skb, &at);
+	/* Hashes read the whole of a short reply; drivers may leave it in pages. */
+	if ((void *)(long)skb->data + at.limit > (void *)(long)skb->data_end && bpf_skb_pull_data(skb, at.limit))
+		return odd(ODD_UNLINEAR);
+	if (ip.protocol == IPPROTO_ICMP)
+		return icmp(skb, &at);
+	return flow_reply(skb, &at);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* sweep: run by user space every quarter of a second and before counts are
+ * read. It takes what is pending for longer than the timeout as expired, and
+ * deletes entries some time after their last packet had its verdict: until
+ * then late and repeated replies are still known as ours. In the kernel,
+ * because only here taking a packet off an entry is one atomic step. */
+#include "expect.h"
+
+char _license[] SEC("license") = "Dual BSD/GPL";
+
+volatile const __u64 timeout_ns = 2000000000;
+
+struct swept {
+	__u64 expired;  /* since loading */
+	__u64 inflight; /* pending, as the last sweep found them */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAX_LABELS);
+	__type(key, __u32);
+	__type(value, struct swept);
+} sweeps SEC(".maps");
+
+static long visit(void *map, struct expect_key *key, struct expectation *v, __u64 *now)
+{
+	__u64 first = v->first_ns;
+	__u64 age = *now > first ? *now - first : 0;
+	__u32 label = v->label, state = v->state;
+	struct expect_key k = *key;
+	struct swept *count = bpf_map_lookup_elem(&sweeps, &label);
+
+	if (!count)
+		return 0;
+	if (state && age > timeout_ns) {
+		count->expired += __sync_lock_test_and_set(&v->state, 0);
+		return 0;
+	}
+	count->inflight += state;
+	if (state || age <= 2 * timeout_ns)
+		return 0;
+	/* A packet that the guard adds from here on finds the entry dead and is refused. */
+	if (__sync_val_compare_and_swap(&v->state, 0, STATE_DEAD) == 0)
+		bpf_map_delete_elem(&expectations, &k);
+	return 0;
+}
+
+SEC("syscall")
+int sweep(void *ctx)
+{
+	__u64 now = bpf_ktime_get_ns();
+	__u32 i;
+
+	for (i = 0; i < MAX_LABELS; i++) {
+		__u32 label = i;
+		struct swept *count = bpf_map_lookup_elem(&sweeps, &label);
+
+		if (count)
+			count->inflight = 0;
+	}
+	bpf_for_each_map_elem(&expectations, visit, &now, 0);
+	return 0;
+}

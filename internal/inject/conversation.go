@@ -1,0 +1,236 @@
+package inject
+
+import (
+	"fmt"
+	"hash/maphash"
+	"sync"
+	"time"
+
+	"pacgan-appliance/internal/packet"
+)
+
+// Segment is one TCP segment of a conversation's peer: verify.Segment.
+type Segment struct {
+	ID       uint32 // the conversation's
+	Label    int
+	Seq, Ack uint32
+	Length   int    // of the payload, in bytes
+	Flags    uint8  // as in the TCP header
+	Decided  bool   // the conversation got its verdict with this segment
+	Options  []byte // TCP options
+}
+
+type state uint8
+
+const (
+	stateFree    state = iota
+	stateWaiting       // for another conversation of the same flow to end
+	stateSYNSent
+	stateProbing // the generated segment is the SYN itself
+	stateSent    // the generated segment is on its way
+	stateClosing // our FIN is out
+)
+
+const (
+	retransmitAfter = time.Second // RFC 6298: the first retransmission timeout
+	closeTimeout    = time.Second // for the peer's FIN after ours
+	sweepLag        = 500 * time.Millisecond
+	tick            = 20 * time.Millisecond
+)
+
+// conversation is one TCP connection that a generated segment is part of.
+// Its sequence numbers are named as in RFC 9293, 3.3.1.
+type conversation struct {
+	id         uint32
+	state      state
+	label      int
+	hop        [6]byte
+	flow       tuple
+	buffer     []byte // holds the generated packet
+	generated  packet.IPv4
+	iss        uint32
+	sndNxt     uint32
+	rcvNxt     uint32
+	tsVal      uint32 // of the generated segment
+	tsEcho     uint32 // the peer's newest
+	offered    bool   // we offered timestamps in the SYN
+	stamped    bool   // both sides use timestamps
+	resent     bool
+	retransmit int64 // when, monotonic
+	deadline   int64
+	next       *conversation // waits for this one's end
+}
+
+// conversations holds all TCP connections. Three parties use it: the run loop
+// starts conversations, Deliver and the clock move them on.
+type conversations struct {
+	mu      sync.Mutex
+	sender  *sender
+	ledger  *ledger
+	secret  maphash.Seed
+	timeout time.Duration
+	mss     uint16
+	slots   []*conversation // by the id's lower half; made when first used
+	free    []int
+	byFlow  map[tuple]*conversation // the newest of each flow
+	active  int
+	freed   chan struct{} // has a token after a slot became free
+	err     error         // nothing can be sent any more
+	options [40]byte      // scratch
+}
+
+func newConversations(in *Injector) (*conversations, error) {
+	c := &conversations{
+		ledger: in.ledger, secret: maphash.MakeSeed(), timeout: in.options.Timeout,
+		mss: uint16(min(in.wire.MTU, 65535) - 40), slots: make([]*conversation, in.options.Conversations),
+		byFlow: map[tuple]*conversation{}, freed: make(chan struct{}, 1),
+	}
+	for slot := range c.slots {
+		c.free = append(c.free, len(c.slots)-1-slot)
+	}
+	var err error
+	c.sender, err = newSender(in.cable.near, in.ledger, c.unsent)
+	return c, err
+}
+
+func (c *conversations) close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.err = errClosed
+	return c.sender.close()
+}
+
+// slotOf and nextID split an id: 15 bits that change with each use of a slot,
+// 16 bits of slot.
+func slotOf(id uint32) int { return int(id & 0xffff) }
+
+func nextID(id uint32) uint32 { return id + 0x10000 | conversationID }
+
+// start begins the conversation of a generated segment, or lets it wait for
+// the one that has its flow. It is false where no slot is free.
+func (c *conversations) start(label int, hop [6]byte, p packet.IPv4, now int64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.free) == 0 {
+		return false
+	}
+	v := c.take()
+	v.label, v.hop, v.flow, v.next = label, hop, tupleOf(p), nil
+	v.buffer = append(v.buffer[:0], p...)
+	v.generated = packet.IPv4(v.buffer)
+	last := c.byFlow[v.flow]
+	c.byFlow[v.flow] = v
+	if last != nil {
+		last.next = v
+		v.state = stateWaiting
+		c.ledger.wait(label, 1)
+		return true
+	}
+	c.open(v, now)
+	return true
+}
+
+// take makes a free slot ours.
+func (c *conversations) take() *conversation {
+	slot := c.free[len(c.free)-1]
+	c.free = c.free[:len(c.free)-1]
+	v := c.slots[slot]
+	if v == nil {
+		v = &conversation{id: uint32(slot) | conversationID}
+		c.slots[slot] = v
+	}
+	v.id = nextID(v.id)
+	c.active++
+	return v
+}
+
+// open sends the SYN; for a generated SYN without data, that itself.
+func (c *conversations) open(v *conversation, now int64) {
+	s := packet.TCP(v.generated.Payload())
+	v.iss = isn(c.secret, v.flow, now)
+	v.tsVal, _, v.offered = timestamps(s.Options())
+	v.tsEcho, v.stamped, v.resent = 0, false, false
+	v.retransmit = now + int64(retransmitAfter)
+	v.deadline = now + int64(c.timeout+sweepLag)
+	if len(v.generated.L4Data()) == 0 {
+		v.state = stateProbing
+		v.iss, v.resent = s.Seq(), true // it is sent once, as it is
+		c.send(v, metaOpens|metaGenerated, func(b []byte) int { return copy(b, v.generated) })
+		return
+	}
+	v.state = stateSYNSent
+	v.sndNxt = v.iss + 1
+	c.sendSYN(v, metaOpens|metaConversation)
+}
+
+// finish frees the slot and starts whoever waited for the flow.
+func (c *conversations) finish(v *conversation, now int64) {
+	next := v.next
+	if c.byFlow[v.flow] == v {
+		delete(c.byFlow, v.flow)
+	}
+	v.state, v.next = stateFree, nil
+	c.free = append(c.free, slotOf(v.id))
+	c.active--
+	select {
+	case c.freed <- struct{}{}:
+	default:
+	}
+	if next != nil {
+		c.ledger.wait(next.label, -1)
+		c.open(next, now)
+	}
+}
+
+// unsent is told by the sender that an opening frame failed, which it has
+// counted: there is no conversation then. It runs inside a flush of ours.
+func (c *conversations) unsent(id uint32) {
+	if v := c.lookUp(id); v != nil {
+		v.deadline = 0 // the clock finishes it
+		v.state = stateClosing
+	}
+}
+
+func (c *conversations) lookUp(id uint32) *conversation {
+	slot := slotOf(id)
+	if slot >= len(c.slots) || c.slots[slot] == nil || c.slots[slot].id != id || c.slots[slot].state == stateFree {
+		return nil
+	}
+	return c.slots[slot]
+}
+
+// flush sends what start has added.
+func (c *conversations) flush() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.flushLocked()
+}
+
+func (c *conversations) flushLocked() error {
+	if err := c.sender.flush(); err != nil && c.err == nil {
+		c.err = err
+	}
+	return c.err
+}
+
+// Deliver moves the conversation on that a stolen segment belongs to. Segments
+// of conversations that have ended are ignored.
+func (in *Injector) Deliver(s Segment) {
+	c := in.conversations
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if v := c.lookUp(s.ID); v != nil && c.err == nil {
+		c.receive(v, s, monotonic())
+		c.flushLocked()
+	}
+}
+
+// Conversations is how many TCP conversations are open or waiting.
+func (in *Injector) Conversations() int {
+	in.conversations.mu.Lock()
+	defer in.conversations.mu.Unlock()
+	return in.conversations.active
+}
+
+// errClosed ends what a Close takes the ground from.
+var errClosed = fmt.Errorf("inject: closed")

@@ -1,0 +1,123 @@
+package inject
+
+import (
+	"fmt"
+)
+
+// Reasons of LabelCounts.Failed, beside "send: " and the kernel's own words.
+const (
+	ReasonNoRoute   = "no route"
+	ReasonARP       = "arp failed"
+	ReasonLocal     = "local address"
+	ReasonUnicast   = "not a unicast address"
+	ReasonMTU       = "longer than the MTU"
+	ReasonStopped   = "stopped"
+	ReasonGone      = "injection cable gone"
+	ReasonFull      = "expectation table full"
+	ReasonBusy      = "expectation busy"
+	ReasonLost      = "lost before the guard"
+	reasonNoFailure = ""
+)
+
+// LabelCounts is what became of one label's packets up to the wire. For a
+// label that expects answers, Generated = Malformed + Blocked + failed +
+// Waiting + Expected; for others Unasked stands in the place of Expected.
+type LabelCounts struct {
+	Name      string
+	Generated uint64            // taken from the source
+	Malformed uint64            // not an IPv4 packet, or lengths that disagree
+	Blocked   uint64            // refused by the guard: destination outside the allow-list
+	Failed    map[string]uint64 // not sent, by reason
+	Waiting   uint64            // for a next hop or for another conversation to end: inflight
+	Expected  uint64            // let out by the guard, the reply expected
+	Unasked   uint64            // let out by the guard, no reply expected (answer "none")
+	OnWire    uint64            // generated packets that the guard sent on; a conversation's come after its SYN
+	Repaired  uint64            // packets whose checksums were not right already
+}
+
+// FailedTotal is the sum over all reasons.
+func (c *LabelCounts) FailedTotal() uint64 {
+	var n uint64
+	for _, v := range c.Failed {
+		n += v
+	}
+	return n
+}
+
+// Drops are frames that the guard did not let out, whatever they were.
+type Drops struct {
+	Foreign    uint64 // not written by us
+	NotIPv4    uint64 // or tagged, or their lengths disagree
+	NotAllowed uint64 // destination outside the allow-list
+	Unexpected uint64 // no room for the expectation
+}
+
+// Counts reads the ledger and the guard's counters: one entry for each label,
+// in the order of Options.Labels. Frames that the kernel took and the guard
+// never saw are in Failed as ReasonLost.
+func (in *Injector) Counts() ([]LabelCounts, error) {
+	counts := make([]LabelCounts, len(in.options.Labels))
+	for i := range counts {
+		if err := in.count(i, &counts[i]); err != nil {
+			return nil, fmt.Errorf("inject: label %q: %w", in.options.Labels[i].Name, err)
+		}
+	}
+	return counts, nil
+}
+
+// count reads one label. What comes later in a packet's life is read first, so
+// that a packet on its way is not in two counts.
+func (in *Injector) count(label int, c *LabelCounts) error {
+	l := &in.ledger.labels[label]
+	c.Name = in.options.Labels[label].Name
+	submitted := l.submitted.Load()
+	var passages []guardPassage
+	if err := in.guard.Passages.Lookup(uint32(label), &passages); err != nil {
+		return fmt.Errorf("read the guard's counts: %w", err)
+	}
+	var full, busy uint64
+	for _, p := range passages {
+		c.Expected += p.Expected
+		c.Unasked += p.Unasked
+		c.Blocked += p.Blocked
+		c.OnWire += p.OnWire
+		full += p.Full
+		busy += p.Busy
+	}
+	c.Failed = in.ledger.failures(label)
+	add := func(reason string, n uint64) {
+		if n > 0 {
+			c.Failed[reason] += n
+		}
+	}
+	add(ReasonFull, full)
+	add(ReasonBusy, busy)
+	if seen := c.Expected + c.Unasked + c.Blocked + full + busy; submitted > seen {
+		add(ReasonLost, submitted-seen)
+	}
+	c.Waiting = uint64(max(0, l.waiting.Load()))
+	c.Malformed = l.malformed.Load()
+	c.Repaired = l.repaired.Load()
+	c.Generated = l.generated.Load()
+	return nil
+}
+
+// Drops reads the guard's counters.
+func (in *Injector) Drops() (Drops, error) {
+	var sums [guardDropDROPS]uint64
+	for i := range sums {
+		var perCPU []uint64
+		if err := in.guard.Drops.Lookup(uint32(i), &perCPU); err != nil {
+			return Drops{}, fmt.Errorf("inject: read the guard's drops: %w", err)
+		}
+		for _, n := range perCPU {
+			sums[i] += n
+		}
+	}
+	return Drops{
+		Foreign:    sums[guardDropDROP_FOREIGN],
+		NotIPv4:    sums[guardDropDROP_NOT_IPV4],
+		NotAllowed: sums[guardDropDROP_NOT_ALLOWED],
+		Unexpected: sums[guardDropDROP_UNEXPECTED],
+	}, nil
+}

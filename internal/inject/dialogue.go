@@ -1,0 +1,185 @@
+package inject
+
+import (
+	"pacgan-appliance/internal/packet"
+)
+
+const resetFlags = packet.FlagRST | packet.FlagACK
+
+// receive is the peer's segment arriving: RFC 9293, 3.10.7, as far as one
+// request and its response need it. The matcher has checked that the segment
+// acknowledges what we sent.
+func (c *conversations) receive(v *conversation, s Segment, now int64) {
+	if s.Flags&packet.FlagRST != 0 {
+		c.finish(v, now)
+		return
+	}
+	if value, _, ok := timestamps(s.Options); ok {
+		v.tsEcho = value
+	}
+	switch v.state {
+	case stateSYNSent:
+		c.receiveSYNACK(v, s, now)
+	case stateProbing:
+		if s.Flags&packet.FlagSYN != 0 { // the server must not wait for the rest
+			v.sndNxt = s.Ack
+			c.reset(v)
+			c.finish(v, now)
+		}
+	case stateSent, stateClosing:
+		c.receiveData(v, s, now)
+	}
+}
+
+func (c *conversations) receiveSYNACK(v *conversation, s Segment, now int64) {
+	const synAck = packet.FlagSYN | packet.FlagACK
+	if s.Flags&synAck != synAck || s.Ack != v.iss+1 {
+		return
+	}
+	_, _, theirs := timestamps(s.Options)
+	v.stamped = v.offered && theirs
+	v.rcvNxt = s.Seq + 1
+	c.sendACK(v, -1)
+	c.sendGenerated(v, metaGenerated|metaConversation)
+	v.sndNxt += uint32(len(v.generated.L4Data()))
+	if packet.TCP(v.generated.Payload()).Flags()&packet.FlagFIN != 0 {
+		v.sndNxt++
+	}
+	v.state, v.resent = stateSent, false
+	v.retransmit = now + int64(retransmitAfter)
+	v.deadline = now + int64(c.timeout+sweepLag)
+}
+
+// receiveData acknowledges the response, and closes after the end of what the
+// server wrote: its FIN, or the PSH flag, which marks the end of a write.
+func (c *conversations) receiveData(v *conversation, s Segment, now int64) {
+	if s.Flags&packet.FlagSYN != 0 { // our ACK was lost
+		c.sendACK(v, 0)
+		c.sendGenerated(v, metaConversation)
+		return
+	}
+	if s.Seq != v.rcvNxt { // lost or repeated: say what we wait for
+		c.sendACK(v, 0)
+		return
+	}
+	v.rcvNxt += uint32(s.Length)
+	fin := s.Flags&packet.FlagFIN != 0
+	if fin {
+		v.rcvNxt++
+	}
+	switch {
+	case fin && v.state == stateClosing:
+		c.sendACK(v, 0)
+		c.finish(v, now)
+	case fin:
+		c.sendFIN(v)
+		c.finish(v, now)
+	case v.state == stateSent && s.Flags&packet.FlagPSH != 0 && s.Length > 0:
+		c.sendFIN(v)
+		v.state = stateClosing
+		v.deadline = now + int64(closeTimeout)
+	case s.Length > 0:
+		c.sendACK(v, 0)
+	}
+}
+
+// clock retransmits what is overdue and ends what has timed out. With stop it
+// ends everything.
+func (c *conversations) clock(now int64, stop bool) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, v := range c.slots {
+		if v == nil || v.state == stateFree {
+			continue
+		}
+		switch {
+		case stop && v.state == stateWaiting:
+			c.ledger.wait(v.label, -1)
+			c.ledger.fail(v.label, ReasonStopped)
+			v.next = nil
+			c.finish(v, now)
+		case v.state == stateWaiting:
+		case stop || now >= v.deadline:
+			c.abandon(v, stop, now)
+		case !v.resent && now >= v.retransmit:
+			c.resend(v)
+		}
+	}
+	return c.flushLocked()
+}
+
+// abandon resets a connection that the peer knows of.
+func (c *conversations) abandon(v *conversation, stop bool, now int64) {
+	if v.deadline != 0 && (v.state == stateSent || v.state == stateClosing) {
+		c.reset(v)
+	}
+	if stop {
+		v.next = nil // it is ended by itself
+	}
+	c.finish(v, now)
+}
+
+func (c *conversations) resend(v *conversation) {
+	v.resent = true
+	switch v.state {
+	case stateSYNSent:
+		// Once without timestamps: a server may refuse those of a flow that
+		// it remembers (RFC 7323, 5.3).
+		v.offered = false
+		c.sendSYN(v, metaConversation)
+	case stateSent:
+		c.sendGenerated(v, metaConversation)
+	}
+}
+
+func (c *conversations) sendSYN(v *conversation, flags uint8) {
+	options := appendSYNOptions(c.options[:0], c.mss, v.tsVal, v.offered)
+	c.send(v, flags, func(b []byte) int {
+		return putSegment(b, v.generated, segmentFields{flags: packet.FlagSYN, seq: v.iss, idOffset: -2, options: options})
+	})
+}
+
+func (c *conversations) sendGenerated(v *conversation, flags uint8) {
+	c.send(v, flags, func(b []byte) int { return putGenerated(b, v.generated, v.iss+1, v.rcvNxt) })
+}
+
+// sendACK acknowledges; idOffset orders its IP identification with the
+// generated packet's.
+func (c *conversations) sendACK(v *conversation, idOffset int) {
+	c.sendControl(v, packet.FlagACK, v.sndNxt, idOffset)
+}
+
+func (c *conversations) sendFIN(v *conversation) {
+	c.sendControl(v, packet.FlagFIN|packet.FlagACK, v.sndNxt, 1)
+	v.sndNxt++
+}
+
+func (c *conversations) reset(v *conversation) {
+	c.sendControl(v, resetFlags, v.sndNxt, 2)
+}
+
+func (c *conversations) sendControl(v *conversation, flags uint8, seq uint32, idOffset int) {
+	options := c.options[:0]
+	if v.stamped && flags&packet.FlagRST == 0 {
+		options = appendTimestamps(options, v.tsVal, v.tsEcho)
+	}
+	c.send(v, metaConversation, func(b []byte) int {
+		return putSegment(b, v.generated, segmentFields{flags: flags, seq: seq, ack: v.rcvNxt, idOffset: idOffset, options: options})
+	})
+}
+
+// send puts one frame of the conversation into the batch. Once nothing can be
+// sent any more, what would have opened a conversation is counted as failed.
+func (c *conversations) send(v *conversation, flags uint8, put func(b []byte) int) {
+	var b []byte
+	if c.err == nil {
+		b, c.err = c.sender.room()
+	}
+	if c.err != nil {
+		if flags&metaOpens != 0 {
+			c.ledger.fail(v.label, ReasonGone)
+		}
+		return
+	}
+	c.sender.commit(v.hop, meta{flags: flags, label: v.label, id: v.id}, put(b))
+}

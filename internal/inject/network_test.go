@@ -1,0 +1,176 @@
+package inject_test
+
+import (
+	"context"
+	"io"
+	"net/netip"
+	"testing"
+	"time"
+
+	"pacgan-appliance/internal/inject"
+	"pacgan-appliance/internal/lab/labtest"
+	"pacgan-appliance/internal/verify"
+)
+
+// The test network: the gateway (the test's own namespace) between a client's
+// cable, lan0, and the servers', wan0.
+const (
+	clientNet  = "10.77.1.0/24"
+	serverNet  = "10.77.2.0/24"
+	pingServer = "10.77.2.80"
+	dnsServer  = "10.77.2.53"
+	webServer  = "10.77.2.81"
+	nobody     = "10.77.2.99" // in the servers' prefix, but nobody has it
+)
+
+// network is a gateway with verifier and injector open, and hosts on both sides.
+type network struct {
+	servers  *labtest.Host
+	clients  *labtest.Host
+	verifier *verify.Verifier
+	injector *inject.Injector
+	labels   []verify.Label
+}
+
+// options of newNetwork, for the tests that need others.
+type networkOptions struct {
+	allow         []netip.Prefix
+	timeout       time.Duration
+	expectations  int
+	conversations int
+	labels        []verify.Label
+}
+
+func defaultLabels() []verify.Label {
+	return []verify.Label{
+		{Name: "ping", Answer: verify.AnswerICMPEcho},
+		{Name: "dns", Answer: verify.AnswerDNS},
+		{Name: "http", Answer: verify.AnswerHTTP},
+		{Name: "reply", Answer: verify.AnswerReply},
+		{Name: "none", Answer: verify.AnswerNone},
+	}
+}
+
+const (
+	ping = iota
+	dns
+	web
+	reply
+	none
+)
+
+func newNetwork(tb testing.TB, o networkOptions) *network {
+	tb.Helper()
+	labtest.RequireRoot(tb)
+	if o.allow == nil {
+		o.allow = []netip.Prefix{netip.MustParsePrefix(serverNet)}
+	}
+	if o.timeout == 0 {
+		o.timeout = time.Second
+	}
+	if o.labels == nil {
+		o.labels = defaultLabels()
+	}
+	n := &network{labels: o.labels}
+	n.servers = labtest.NewHost(tb, labtest.Cable{
+		Near: "wan0", NearAddrs: []string{"10.77.2.1/24"}, Far: "srv0",
+		FarAddrs: []string{dnsServer + "/24", pingServer + "/24", webServer + "/24"}, Via: "10.77.2.1",
+	})
+	n.clients = labtest.NewHost(tb, labtest.Cable{
+		Near: "lan0", NearAddrs: []string{"10.77.1.1/24"}, Far: "cli0",
+		FarAddrs: []string{"10.77.1.11/24", "10.77.1.12/24"}, Via: "10.77.1.1",
+	})
+	forward(tb)
+	var err error
+	n.verifier, err = verify.Open(verify.Options{Interface: "wan0", Labels: o.labels, Timeout: o.timeout, Expectations: o.expectations})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { mustClose(tb, n.verifier) })
+	labels := make([]inject.Label, len(o.labels))
+	for i, l := range o.labels {
+		labels[i] = inject.Label{Name: l.Name, Expects: l.Answer != verify.AnswerNone}
+	}
+	n.injector, err = inject.Open(inject.Options{
+		Wire: "wan0", Labels: labels, Maps: inject.Maps(n.verifier.Maps()), Allow: o.allow,
+		Timeout: o.timeout, Conversations: o.conversations,
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { mustClose(tb, n.injector) })
+	n.run(tb)
+	return n
+}
+
+// run keeps the verifier going until the test ends.
+func (n *network) run(tb testing.TB) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		done <- n.verifier.Run(ctx, func(s verify.Segment) { n.injector.Deliver(inject.Segment(s)) })
+	}()
+	tb.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			tb.Errorf("verifier: %v", err)
+		}
+	})
+}
+
+func mustClose(tb testing.TB, c io.Closer) {
+	tb.Helper()
+	if err := c.Close(); err != nil {
+		tb.Error(err)
+	}
+}
+
+// labelled is one generated packet.
+type labelled struct {
+	label int
+	ip    []byte
+}
+
+// packets is a Source over a list.
+type packets struct {
+	list []labelled
+	next int
+}
+
+func (p *packets) Next() (int, []byte, error) {
+	if p.next == len(p.list) {
+		return 0, nil, io.EOF
+	}
+	l := p.list[p.next]
+	p.next++
+	return l.label, l.ip, nil
+}
+
+// inject sends the packets and waits until none is inflight.
+func (n *network) inject(tb testing.TB, list []labelled, o inject.RunOptions) []account {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if _, err := n.injector.Run(ctx, &packets{list: list}, o); err != nil {
+		tb.Fatal(err)
+	}
+	return n.settled(tb)
+}
+
+// settled waits until nothing is inflight and returns the accounts, whose
+// identity it checks.
+func (n *network) settled(tb testing.TB) []account {
+	tb.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		accounts := n.accounts(tb)
+		var inflight uint64
+		for _, a := range accounts {
+			inflight += a.Inflight
+		}
+		if inflight == 0 || time.Now().After(deadline) {
+			return accounts
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}

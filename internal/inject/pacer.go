@@ -1,0 +1,84 @@
+package inject
+
+import (
+	"context"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// maxLag is how much of the schedule is caught up with after a delay;
+	// what lies further back is let go, so that no burst is longer.
+	maxLag = 20 * time.Millisecond
+	// quantum is the shortest sleep: above 5,000 packets a second several
+	// are due at once, which costs less than a wake-up for each.
+	quantum = 200 * time.Microsecond
+	// precise is how much of a wait is left to the clock's own precision;
+	// the rest can be interrupted.
+	precise = 2 * time.Millisecond
+)
+
+// pacer says when packets are due: the n-th at its anchor + n/rate, so that
+// delays do not add up. Times are nanoseconds of the monotonic clock.
+type pacer struct {
+	rate   float64 // packets a second; 0: as fast as possible
+	anchor int64
+	sent   int64 // since the anchor
+}
+
+func newPacer(rate float64, now int64) *pacer {
+	return &pacer{rate: rate, anchor: now}
+}
+
+// due is how many packets may leave now, at most limit; take says that some did.
+func (p *pacer) due(now int64, limit int) int {
+	if p.rate == 0 {
+		return limit
+	}
+	if lag := now - p.next(); lag > int64(maxLag) {
+		p.anchor, p.sent = now-int64(maxLag), 0
+	}
+	n := int64(float64(now-p.anchor)*p.rate/1e9) + 1 - p.sent
+	return int(max(0, min(n, int64(limit))))
+}
+
+func (p *pacer) take(n int) { p.sent += int64(n) }
+
+// next is when the next packet is due.
+func (p *pacer) next() int64 {
+	if p.rate == 0 {
+		return p.anchor
+	}
+	return p.anchor + int64(float64(p.sent)*1e9/p.rate)
+}
+
+// monotonic is the time that the pacer counts in.
+func monotonic() int64 {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
+		return 0 // cannot be: the clock and the address are right
+	}
+	return ts.Nano()
+}
+
+// sleepUntil waits for a time of the monotonic clock. It returns early when
+// ctx is done or wake has something.
+func sleepUntil(ctx context.Context, deadline int64, timer *time.Timer, wake <-chan struct{}) {
+	now := monotonic()
+	deadline = max(deadline, now+int64(quantum))
+	if coarse := time.Duration(deadline-now) - precise; coarse > 0 {
+		timer.Reset(coarse)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return
+		case <-wake:
+			return
+		}
+	}
+	ts := unix.NsecToTimespec(deadline)
+	for unix.ClockNanosleep(unix.CLOCK_MONOTONIC, unix.TIMER_ABSTIME, &ts, nil) == unix.EINTR {
+		continue
+	}
+}

@@ -1,0 +1,338 @@
+package inject
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"pacgan-appliance/internal/packet"
+)
+
+// Source gives the generated packets.
+type Source interface {
+	// Next returns a packet from its IPv4 header on, and the index of its
+	// label. The bytes are the injector's until the next call, which repairs
+	// checksums in them. io.EOF ends the run.
+	Next() (label int, ip []byte, err error)
+}
+
+// RunOptions bound a Run.
+type RunOptions struct {
+	Rate     float64       // generated packets a second, fractions allowed; 0: as fast as MaxRate allows
+	Count    uint64        // packets to take from the source; 0: until it ends
+	Duration time.Duration // how long to take packets; 0: until the source ends
+}
+
+// Summary is what a Run did.
+type Summary struct {
+	Generated uint64        // packets taken from the source
+	Elapsed   time.Duration // from the first packet to the last
+}
+
+// Rate is the packets that were taken per second; 0 for fewer than two.
+func (s Summary) Rate() float64 {
+	if s.Generated < 2 || s.Elapsed <= 0 {
+		return 0
+	}
+	return float64(s.Generated-1) / s.Elapsed.Seconds()
+}
+
+const (
+	maxParked  = 256                   // packets that wait for next hops
+	parkedTick = 20 * time.Millisecond // how often they are looked at, at least
+)
+
+// parked is a packet that waits for its next hop.
+type parked struct {
+	label int
+	ip    []byte
+}
+
+// runner is one Run. Its buffers are reused: a packet allocates nothing.
+type runner struct {
+	*Injector
+	source  Source
+	options RunOptions
+	pacer   *pacer
+	timer   *time.Timer
+	summary Summary
+	first   int64 // when the first packet was taken, monotonic
+	last    int64
+	end     int64 // when to stop; 0: never
+	parked  []parked
+	spare   [][]byte // buffers of packets that were parked
+}
+
+// Run takes packets from the source and sends them, until a bound is reached,
+// the source ends or ctx is done. It returns when every packet has left or is
+// counted and every conversation is over; packets may still be inflight.
+// When ctx is done what waits is counted as failed (ReasonStopped),
+// conversations are reset, and the error is nil.
+func (in *Injector) Run(ctx context.Context, source Source, o RunOptions) (Summary, error) {
+	if !in.running.CompareAndSwap(false, true) {
+		return Summary{}, errors.New("inject: a run is under way")
+	}
+	defer in.running.Store(false)
+	rate := o.Rate
+	if in.options.MaxRate > 0 && (rate == 0 || rate > in.options.MaxRate) {
+		rate = in.options.MaxRate
+	}
+	r := &runner{Injector: in, source: source, options: o, pacer: newPacer(rate, monotonic()), timer: time.NewTimer(time.Hour)}
+	defer r.timer.Stop()
+	if o.Duration > 0 {
+		r.end = r.pacer.anchor + int64(o.Duration)
+	}
+	stopClock := r.startClock(ctx)
+	err := r.loop(ctx)
+	if err == nil {
+		err = r.drain(ctx)
+	}
+	r.giveUp()
+	r.summary.Elapsed = time.Duration(r.last - r.first)
+	return r.summary, errors.Join(err, stopClock())
+}
+
+// startClock runs the conversations' clock; the result ends it and them.
+func (r *runner) startClock(ctx context.Context) (stop func() error) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		ticker := time.NewTicker(tick)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+				if r.conversations.clock(monotonic(), false) != nil {
+					return // the next flush says why
+				}
+			}
+		}
+	}()
+	return func() error {
+		cancel()
+		<-done
+		return r.conversations.clock(monotonic(), true)
+	}
+}
+
+// loop takes packets when they are due.
+func (r *runner) loop(ctx context.Context) error {
+	for ctx.Err() == nil {
+		now := monotonic()
+		if r.end != 0 && now >= r.end {
+			return nil
+		}
+		n := r.pacer.due(now, r.left())
+		for i := range n {
+			switch err := r.one(ctx, now); {
+			case err == io.EOF:
+				r.pacer.take(i)
+				return r.flush()
+			case err != nil:
+				return errors.Join(err, r.flush())
+			}
+		}
+		r.pacer.take(n)
+		if err := r.flush(); err != nil {
+			return err
+		}
+		if r.options.Count > 0 && r.summary.Generated >= r.options.Count {
+			return nil
+		}
+		r.unpark()
+		if n < batchSize {
+			r.sleep(ctx)
+		}
+	}
+	return nil
+}
+
+// left is how many packets may be taken at once.
+func (r *runner) left() int {
+	if r.options.Count == 0 {
+		return batchSize
+	}
+	return int(min(batchSize, r.options.Count-r.summary.Generated))
+}
+
+// sleep waits for the next packet's time, or for something to do before it.
+func (r *runner) sleep(ctx context.Context) {
+	deadline := r.pacer.next()
+	if r.end != 0 {
+		deadline = min(deadline, r.end)
+	}
+	if len(r.parked) > 0 {
+		deadline = min(deadline, monotonic()+int64(parkedTick))
+	}
+	sleepUntil(ctx, deadline, r.timer, r.hops.changed)
+}
+
+// one takes a packet from the source and sends or parks it.
+func (r *runner) one(ctx context.Context, now int64) error {
+	label, ip, err := r.source.Next()
+	if err == io.EOF {
+		return io.EOF
+	}
+	if err != nil {
+		return fmt.Errorf("inject: next packet: %w", err)
+	}
+	if label < 0 || label >= len(r.ledger.labels) {
+		return fmt.Errorf("inject: next packet: label %d of %d", label, len(r.ledger.labels))
+	}
+	if r.summary.Generated == 0 {
+		r.first = now
+	}
+	r.last = now
+	r.summary.Generated++
+	l := &r.ledger.labels[label]
+	l.generated.Add(1)
+	before := checksums(ip)
+	if packet.RepairChecksums(ip) != nil {
+		l.malformed.Add(1)
+		return nil
+	}
+	if checksums(ip) != before {
+		l.repaired.Add(1)
+	}
+	return r.place(ctx, label, ip)
+}
+
+// place sends a packet, or parks it until its next hop is known.
+func (r *runner) place(ctx context.Context, label int, ip packet.IPv4) error {
+	ready, err := r.send(ctx, label, ip)
+	if ready || err != nil {
+		return err
+	}
+	for len(r.parked) >= maxParked && ctx.Err() == nil {
+		if err := r.flush(); err != nil {
+			return err
+		}
+		sleepUntil(ctx, monotonic()+int64(parkedTick), r.timer, r.hops.changed)
+		r.unpark()
+	}
+	var b []byte
+	if n := len(r.spare); n > 0 {
+		b, r.spare = r.spare[n-1], r.spare[:n-1]
+	}
+	r.ledger.wait(label, 1)
+	r.parked = append(r.parked, parked{label, append(b[:0], ip...)})
+	return nil
+}
+
+// unpark sends the parked packets whose next hop is known by now. An error
+// shows at the next flush.
+func (r *runner) unpark() {
+	kept := r.parked[:0]
+	for _, p := range r.parked {
+		r.ledger.wait(p.label, -1)
+		if ready, err := r.send(context.Background(), p.label, p.ip); !ready && err == nil {
+			r.ledger.wait(p.label, 1)
+			kept = append(kept, p)
+			continue
+		}
+		r.spare = append(r.spare, p.ip)
+	}
+	r.parked = kept
+}
+
+// send puts a packet on its way, or counts why not; it is false where the next
+// hop is not known yet.
+func (r *runner) send(ctx context.Context, label int, ip packet.IPv4) (bool, error) {
+	if len(ip) > r.wire.MTU {
+		r.ledger.fail(label, ReasonMTU)
+		return true, nil
+	}
+	single := meta{flags: metaOpens | metaGenerated, label: label}
+	dst := ip.Dst()
+	if !r.allowed(dst) { // for the guard to count and drop
+		return true, r.sender.add([6]byte{metaLocal}, single, ip)
+	}
+	hop, ready, reason := r.hops.resolve(dst, time.Now())
+	switch {
+	case reason != reasonNoFailure:
+		r.ledger.fail(label, reason)
+		return true, nil
+	case !ready:
+		return false, nil
+	case r.Injector.options.converses(label, ip):
+		return true, r.converse(ctx, label, hop, ip)
+	}
+	return true, r.sender.add(hop, single, ip)
+}
+
+// converses tells the segments that need a connection, or would open one.
+func (o *Options) converses(label int, ip packet.IPv4) bool {
+	if !o.Labels[label].Expects || ip.Protocol() != packet.ProtoTCP || ip.MoreFragments() || ip.FragmentOffset() != 0 {
+		return false
+	}
+	return len(ip.L4Data()) > 0 || packet.TCP(ip.Payload()).Flags()&packet.FlagSYN != 0
+}
+
+// converse starts a conversation, once there is room for it: each ends within
+// twice the timeout.
+func (r *runner) converse(ctx context.Context, label int, hop [6]byte, ip packet.IPv4) error {
+	for !r.conversations.start(label, hop, ip, monotonic()) {
+		if err := r.flush(); err != nil {
+			return err
+		}
+		select {
+		case <-r.conversations.freed:
+		case <-ctx.Done():
+			r.ledger.fail(label, ReasonStopped)
+			return nil
+		}
+	}
+	return nil
+}
+
+func (r *runner) flush() error {
+	return errors.Join(r.sender.flush(), r.conversations.flush())
+}
+
+// drain waits until no packet is parked and no conversation is open.
+func (r *runner) drain(ctx context.Context) error {
+	for ctx.Err() == nil && (len(r.parked) > 0 || r.Conversations() > 0) {
+		r.unpark()
+		if err := r.flush(); err != nil {
+			return err
+		}
+		sleepUntil(ctx, monotonic()+int64(parkedTick), r.timer, r.hops.changed)
+	}
+	return nil
+}
+
+// giveUp counts what is still parked.
+func (r *runner) giveUp() {
+	for _, p := range r.parked {
+		r.ledger.wait(p.label, -1)
+		r.ledger.fail(p.label, ReasonStopped)
+	}
+	r.parked = nil
+}
+
+// checksums are a packet's header and transport checksums, to see whether a
+// repair changed them; 0 where the bytes are too short to tell.
+func checksums(ip []byte) uint32 {
+	if len(ip) < 20 {
+		return 0
+	}
+	sum := uint32(ip[10])<<24 | uint32(ip[11])<<16
+	offset := int(ip[0]&0x0f) * 4
+	switch ip[9] {
+	case packet.ProtoICMP:
+		offset += 2
+	case packet.ProtoUDP:
+		offset += 6
+	case packet.ProtoTCP:
+		offset += 16
+	}
+	if offset+2 > len(ip) {
+		return sum
+	}
+	return sum | uint32(ip[offset])<<8 | uint32(ip[offset+1])
+}

@@ -1,0 +1,97 @@
+package verify
+
+import (
+	"fmt"
+
+	"github.com/cilium/ebpf"
+)
+
+// load makes the maps, fills the rules and loads both programs.
+func (v *Verifier) load() error {
+	match, err := loadMatch()
+	if err != nil {
+		return fmt.Errorf("read match program: %w", err)
+	}
+	labels := uint32(len(v.options.Labels))
+	match.Maps[matchMapExpectations].MaxEntries = uint32(v.options.Expectations)
+	for _, counts := range []string{matchMapMatches, matchMapRejections, matchMapRtts} {
+		match.Maps[counts].MaxEntries = labels
+	}
+	if err := match.Variables[matchVarTimeoutNs].Set(uint64(v.options.Timeout)); err != nil {
+		return fmt.Errorf("set timeout: %w", err)
+	}
+	if err := match.LoadAndAssign(&v.match, nil); err != nil {
+		return fmt.Errorf("load match program: %w", err)
+	}
+	for i, l := range v.options.Labels {
+		rule, err := l.rule()
+		if err != nil {
+			return fmt.Errorf("label %q: %w", l.Name, err)
+		}
+		if err := v.match.Rules.Put(uint32(i), rule); err != nil {
+			return fmt.Errorf("label %q: write rule: %w", l.Name, err)
+		}
+	}
+	return v.loadSweep()
+}
+
+func (v *Verifier) loadSweep() error {
+	sweep, err := loadSweep()
+	if err != nil {
+		return fmt.Errorf("read sweep program: %w", err)
+	}
+	sweep.Maps[sweepMapExpectations].MaxEntries = uint32(v.options.Expectations)
+	if err := sweep.Variables[sweepVarTimeoutNs].Set(uint64(v.options.Timeout)); err != nil {
+		return fmt.Errorf("set timeout: %w", err)
+	}
+	err = sweep.LoadAndAssign(&v.sweep, &ebpf.CollectionOptions{
+		MapReplacements: map[string]*ebpf.Map{matchMapExpectations: v.match.Expectations},
+	})
+	if err != nil {
+		return fmt.Errorf("load sweep program: %w", err)
+	}
+	return nil
+}
+
+var answers = map[Answer]matchAnswer{
+	AnswerNone:     matchAnswerANSWER_NONE,
+	AnswerICMPEcho: matchAnswerANSWER_ECHO,
+	AnswerDNS:      matchAnswerANSWER_DNS,
+	AnswerHTTP:     matchAnswerANSWER_HTTP,
+	AnswerReply:    matchAnswerANSWER_REPLY,
+}
+
+const (
+	firstStatus = 100
+	lastStatus  = 599
+	lastRcode   = 15
+)
+
+// rule is the label as the matcher reads it.
+func (l Label) rule() (matchRule, error) {
+	number, ok := answers[l.Answer]
+	if !ok {
+		return matchRule{}, fmt.Errorf("answer %q: must be icmp-echo, dns, http, reply or none", l.Answer)
+	}
+	r := matchRule{Answer: number, Rcodes: 1} // NOERROR always counts
+	for _, rcode := range l.AcceptRcodes {
+		if rcode > lastRcode {
+			return matchRule{}, fmt.Errorf("accepted RCODE %d: must be 0 to %d", rcode, lastRcode)
+		}
+		r.Rcodes |= 1 << rcode
+	}
+	accepted := l.AcceptStatus
+	if len(accepted) == 0 {
+		accepted = []StatusRange{{200, 399}}
+	}
+	for _, s := range accepted {
+		if s.First < firstStatus || s.Last > lastStatus || s.First > s.Last {
+			return matchRule{}, fmt.Errorf("accepted statuses %d to %d: must lie in %d to %d", s.First, s.Last, firstStatus, lastStatus)
+		}
+		for status := s.First; status <= s.Last; status++ {
+			bit := status - firstStatus
+			r.Statuses[bit/64] |= 1 << (bit % 64)
+		}
+	}
+	return r, nil
+}

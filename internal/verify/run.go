@@ -1,0 +1,90 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+	"unsafe"
+
+	"github.com/cilium/ebpf/ringbuf"
+	"golang.org/x/sync/errgroup"
+)
+
+// Segment is one TCP segment of a conversation's peer, stolen from the wire.
+type Segment struct {
+	ID       uint32 // the conversation's
+	Label    int
+	Seq, Ack uint32
+	Length   int    // of the payload, in bytes
+	Flags    uint8  // as in the TCP header
+	Decided  bool   // the conversation got its verdict with this segment
+	Options  []byte // TCP options; valid until deliver returns
+}
+
+// Run sweeps, and hands the segments of conversations to deliver (nil: to
+// nobody), until ctx is done or Close is called. It returns nil then.
+func (v *Verifier) Run(ctx context.Context, deliver func(Segment)) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return v.sweepAlways(ctx) })
+	group.Go(func() error { return v.readSegments(ctx, deliver) })
+	err := group.Wait()
+	if errors.Is(err, errClosed) {
+		return nil
+	}
+	return err
+}
+
+// errClosed ends a Run whose Verifier was closed.
+var errClosed = fmt.Errorf("verify: %w", os.ErrClosed)
+
+func (v *Verifier) sweepAlways(ctx context.Context) error {
+	ticker := time.NewTicker(sweepInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+			if err := v.Sweep(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (v *Verifier) readSegments(ctx context.Context, deliver func(Segment)) error {
+	stop := context.AfterFunc(ctx, func() { v.segments.Flush() }) // wakes ReadInto
+	defer stop()
+	var record ringbuf.Record
+	for {
+		err := v.segments.ReadInto(&record)
+		switch {
+		case errors.Is(err, ringbuf.ErrClosed):
+			return errClosed
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, ringbuf.ErrFlushed):
+			continue // meant for a Run before this one
+		case err != nil:
+			return fmt.Errorf("verify: read segment ring: %w", err)
+		}
+		if s, ok := segmentOf(record.RawSample); ok && deliver != nil {
+			deliver(s)
+		}
+	}
+}
+
+// segmentOf reads the kernel's struct segment.
+func segmentOf(raw []byte) (Segment, bool) {
+	if len(raw) < int(unsafe.Sizeof(matchSegment{})) {
+		return Segment{}, false
+	}
+	e := (*matchSegment)(unsafe.Pointer(&raw[0]))
+	return Segment{
+		ID: e.Id, Label: int(e.Label), Seq: e.Seq, Ack: e.Ack, Length: int(e.Length), Flags: e.Flags,
+		Decided: e.Verdict != matchReasonREASON_PENDING,
+		Options: e.Options[:min(int(e.OptionLength), len(e.Options))],
+	}, true
+}
