@@ -1,12 +1,12 @@
 #!/bin/sh
 # Runs the README's two commands in a bare Debian 12: debootstrap's minbase with git, make,
 # gcc, ca-certificates and this machine's Go, and nothing else. What passes here depends on
-# nothing that a machine has by luck. Needs root; the tree (build/fresh) is kept and reused
+# nothing that a machine has by luck. Needs root; the tree (build/_fresh) is kept and reused
 # with FRESH_KEEP=1, made anew otherwise.
 set -eu
 
 top=$(git rev-parse --show-toplevel)
-tree=$top/build/fresh
+tree=$top/build/_fresh
 commands=${FRESH_COMMANDS:-"make lab && make test"}
 
 "$top/scripts/deps.sh" debootstrap systemd-container

@@ -11,12 +11,16 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pacgan-appliance/internal/appliance"
+	"pacgan-appliance/internal/lab"
 )
 
 // version is set by the Makefile from the repository's tag.
 var version = "unknown"
 
 func main() {
+	if handled, code := lab.RoleMain(); handled {
+		os.Exit(code)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
 	program := appliance.Program{Version: version, Stdout: os.Stdout, Stderr: os.Stderr}
 	code := program.Run(ctx, os.Args[1:])

@@ -30,6 +30,13 @@ type exitError struct {
 
 func (e exitError) Error() string { return fmt.Sprintf("exit code %d", e.code) }
 
+// usageError is a command line that cannot be meant.
+type usageError struct {
+	error
+}
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
 // Run runs one command line, without the program's name, and returns its exit
 // code. Every error is one line on Stderr.
 func (p *Program) Run(ctx context.Context, args []string) int {
@@ -53,7 +60,7 @@ func (p *Program) Run(ctx context.Context, args []string) int {
 		return ExitDone
 	case errors.As(err, &exit):
 		return exit.code
-	case !started:
+	case !started || errors.As(err, new(usageError)):
 		fmt.Fprintf(p.Stderr, "pacgan-appliance: %v: see pacgan-appliance --help\n", err)
 		return ExitUsage
 	}

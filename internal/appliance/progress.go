@@ -77,6 +77,19 @@ func (ph *phase) left() string {
 	return fmt.Sprintf(", %s left", left.Round(time.Second))
 }
 
+// resize says how many units there are, once that is known.
+func (ph *phase) resize(total int) {
+	ph.mu.Lock()
+	defer ph.mu.Unlock()
+	if total == ph.total {
+		return
+	}
+	ph.total = total
+	if ph.bar != nil {
+		ph.bar.ChangeMax(total)
+	}
+}
+
 // end closes the phase with one line that stays.
 func (ph *phase) end(note string) {
 	ph.mu.Lock()

@@ -1,0 +1,49 @@
+package appliance
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"pacgan-appliance/internal/capture"
+	"pacgan-appliance/internal/config"
+)
+
+// configLoader reads configs and compiles their filters, so that a fault of
+// either names its line.
+func configLoader() config.Loader {
+	return config.Loader{CheckFilter: func(filter string) error {
+		_, err := capture.Compile(filter)
+		return err
+	}}
+}
+
+// checkCommand tests a config without root and opens nothing.
+func (p *Program) checkCommand() *cobra.Command {
+	var path string
+	var dump bool
+	cmd := &cobra.Command{
+		Use:   "check -c config.toml",
+		Short: "Test a config: every fault with its line; needs no root",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			cfg, err := configLoader().Load(path)
+			if err != nil {
+				return err
+			}
+			if !dump {
+				_, err := fmt.Fprintf(p.Stdout, "%s: good: %d labels\n", path, len(cfg.Labels))
+				return err
+			}
+			text, err := cfg.Dump()
+			if err != nil {
+				return err
+			}
+			_, err = p.Stdout.Write(text)
+			return err
+		},
+	}
+	cmd.Flags().StringVarP(&path, "config", "c", "config.toml", "config `file`")
+	cmd.Flags().BoolVar(&dump, "dump", false, "print what is in force, defaults included")
+	return cmd
+}

@@ -1,0 +1,73 @@
+package appliance
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"pacgan-appliance/internal/model"
+)
+
+// generateOptions are the flags of generate.
+type generateOptions struct {
+	model  string // directory
+	labels []string
+	count  int // packets of each label
+	seed   uint64
+	out    string
+}
+
+// generateCommand writes generated packets to a file; it sends nothing.
+func (p *Program) generateCommand() *cobra.Command {
+	var o generateOptions
+	cmd := &cobra.Command{
+		Use:   "generate --model DIR --out FILE.pcapng",
+		Short: "Write generated packets to a pcapng file, checksums repaired",
+		Args:  cobra.NoArgs,
+		RunE:  func(*cobra.Command, []string) error { return p.generate(o) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&o.model, "model", "", "`directory` of the model (required)")
+	flags.StringSliceVar(&o.labels, "label", nil, "labels to generate (default: all of the model's)")
+	flags.IntVar(&o.count, "count", 3000, "packets of each label")
+	flags.Uint64Var(&o.seed, "seed", 1, "the same seed and model give the same packets")
+	flags.StringVar(&o.out, "out", "", "pcapng `file` to write (required)")
+	return cmd
+}
+
+func (p *Program) generate(o generateOptions) error {
+	switch {
+	case o.model == "":
+		return usagef("generate: --model DIR is missing: the directory that train wrote")
+	case o.out == "":
+		return usagef("generate: --out FILE.pcapng is missing")
+	case o.count < 1:
+		return usagef("generate: --count %d: at least 1", o.count)
+	}
+	m, manifest, err := model.Load(o.model)
+	if err != nil {
+		return err
+	}
+	if len(o.labels) == 0 {
+		o.labels = m.Labels
+	}
+	packets := make([][][]byte, len(o.labels))
+	for i, label := range o.labels {
+		sampler, err := m.NewSampler(label, o.seed)
+		if err != nil {
+			return fmt.Errorf("generate: %w", err)
+		}
+		ph := p.startPhase("generate "+label, o.count)
+		for n := range o.count {
+			packet, err := sampler.Next(nil)
+			if err != nil {
+				return fmt.Errorf("generate %s: %w", label, err)
+			}
+			packets[i] = append(packets[i], packet)
+			ph.set(n+1, "")
+		}
+		ph.end(thousands(o.count) + " packets")
+	}
+	// The model's own time, so that the same seed gives the same file.
+	return writeGenerated(o.out, o.labels, packets, manifest.Created)
+}

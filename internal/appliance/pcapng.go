@@ -1,0 +1,86 @@
+package appliance
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/google/gopacket"
+	"github.com/google/gopacket/layers"
+	"github.com/google/gopacket/pcapgo"
+
+	"pacgan-appliance/internal/packet"
+)
+
+// generatedGap is the time between two packets in a file of generated ones:
+// that of the default rate, 50 packets per second.
+const generatedGap = 20 * time.Millisecond
+
+// generatedHeader is the Ethernet header of generated packets in a file: from
+// 02:00:00:00:00:01 to 02:00:00:00:00:02, both locally administered.
+func generatedHeader() []byte {
+	return []byte{2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x08, 0x00}
+}
+
+// writeGenerated writes generated IP packets, by label, to a pcapng file with
+// one interface for each label, so that readers such as tshark tell the label
+// as the interface's name. Checksums are repaired, nothing else is; packets
+// that cannot be framed are written as they are. The file appears whole or not
+// at all.
+func writeGenerated(path string, labels []string, packets [][][]byte, start time.Time) (err error) {
+	aside := path + ".part"
+	f, err := os.Create(aside)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("write %s: %w", path, err), f.Close(), os.Remove(aside))
+		}
+	}()
+	w, err := pcapgo.NewNgWriterInterface(f, ngInterface(labels[0]), pcapgo.DefaultNgWriterOptions)
+	if err != nil {
+		return err
+	}
+	at := start
+	for i, label := range labels {
+		index := 0
+		if i > 0 {
+			if index, err = w.AddInterface(ngInterface(label)); err != nil {
+				return err
+			}
+		}
+		for _, p := range packets[i] {
+			if err := writeFrame(w, index, at, p); err != nil {
+				return err
+			}
+			at = at.Add(generatedGap)
+		}
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(aside, path)
+}
+
+func ngInterface(label string) pcapgo.NgInterface {
+	return pcapgo.NgInterface{
+		Name: label, Description: "generated packets of label " + label, LinkType: layers.LinkTypeEthernet,
+		SnapLength: 0, TimestampResolution: 9,
+	}
+}
+
+func writeFrame(w *pcapgo.NgWriter, index int, at time.Time, ip []byte) error {
+	frame := append(generatedHeader(), ip...)
+	var framing *packet.FramingError
+	if err := packet.RepairChecksums(frame[packet.EthernetHeaderLen:]); err != nil && !errors.As(err, &framing) {
+		return err
+	}
+	return w.WritePacket(gopacket.CaptureInfo{
+		Timestamp: at, CaptureLength: len(frame), Length: len(frame), InterfaceIndex: index,
+	}, frame)
+}

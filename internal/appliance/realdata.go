@@ -1,0 +1,101 @@
+package appliance
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"pacgan-appliance/internal/dataset"
+	"pacgan-appliance/internal/packet"
+	"pacgan-appliance/internal/train"
+)
+
+// dataDir is where, in the state directory, captured packets are kept.
+const dataDir = "data"
+
+// ipPackets are the IPv4 packets in captured frames, as a generator learns
+// them: copies, checksums zeroed. Frames that carry something else are
+// counted.
+func ipPackets(captured []packet.Packet) (packets [][]byte, others int) {
+	for _, c := range captured {
+		ip, err := packet.IPv4Of(c.Frame)
+		if err != nil {
+			others++
+			continue
+		}
+		ip = slices.Clone(ip)
+		packet.ZeroChecksums(ip)
+		packets = append(packets, ip)
+	}
+	return packets, others
+}
+
+// realPackets are a label's packets in a store, those that training sees and
+// those held out from it.
+func realPackets(store *dataset.Store, label string) (trained, heldOut [][]byte, err error) {
+	captured, err := store.Read(label, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	a, b := dataset.Split(captured)
+	trained, _ = ipPackets(a)
+	heldOut, _ = ipPackets(b)
+	return trained, heldOut, nil
+}
+
+// trainData reads what the flags name.
+func (p *Program) trainData(o trainOptions) (train.Data, error) {
+	if o.state == "" {
+		return p.filesData(o.labels)
+	}
+	store, err := dataset.OpenReadOnly(filepath.Join(o.state, dataDir))
+	if err != nil {
+		return nil, err
+	}
+	data, err := storeData(store)
+	return data, errors.Join(err, store.Close())
+}
+
+func storeData(store *dataset.Store) (train.Data, error) {
+	var data train.Data
+	for _, label := range store.Labels() {
+		trained, _, err := realPackets(store, label)
+		if err != nil {
+			return nil, err
+		}
+		data = append(data, train.Set{Label: label, Packets: trained})
+	}
+	return data, nil
+}
+
+// filesData reads capture files; several of one label are joined. What cannot
+// be learned is counted and said.
+func (p *Program) filesData(flags []string) (train.Data, error) {
+	var data train.Data
+	for _, flag := range flags {
+		name, file, err := cutLabel(flag)
+		if err != nil {
+			return nil, err
+		}
+		captured, stats, err := dataset.ReadFile(file, name)
+		if err != nil {
+			return nil, err
+		}
+		packets, others := ipPackets(captured)
+		if stats.Cut+stats.Short+others > 0 {
+			fmt.Fprintf(p.Stderr, "%s: left out %s frames that a snap length cut, %s shorter than their header, %s that are not IPv4; %s are left\n",
+				file, thousands(stats.Cut), thousands(stats.Short), thousands(others), thousands(len(packets)))
+		}
+		if len(packets) == 0 {
+			return nil, fmt.Errorf("%s: no IPv4 packets to learn for label %q", file, name)
+		}
+		i := slices.IndexFunc(data, func(s train.Set) bool { return s.Label == name })
+		if i < 0 {
+			data = append(data, train.Set{Label: name, Packets: packets})
+			continue
+		}
+		data[i].Packets = append(data[i].Packets, packets...)
+	}
+	return data, nil
+}

@@ -1,0 +1,200 @@
+package appliance
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"pacgan-appliance/internal/model"
+	"pacgan-appliance/internal/train"
+)
+
+// step0Dir is where, in a model's directory, the generator lies as it was
+// before adversarial training: what the trained one is compared with.
+const step0Dir = "step0"
+
+// modelsDir is where, in the state directory, models are kept.
+const modelsDir = "models"
+
+// trainOptions are the flags of train.
+type trainOptions struct {
+	labels  []string // NAME=FILE
+	state   string
+	out     string
+	recipe  string
+	steps   int
+	seed    uint64
+	threads int
+	json    bool
+}
+
+// trainCommand trains a model from files or from the daemon's state. The lab
+// and the daemon run it as their child.
+func (p *Program) trainCommand() *cobra.Command {
+	var o trainOptions
+	cmd := &cobra.Command{
+		Use:   "train (--label NAME=FILE.pcap ... --out DIR | --state DIR)",
+		Short: "Train a model from capture files, or from what the daemon captured",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return p.train(cmd.Context(), o) },
+	}
+	flags := cmd.Flags()
+	flags.StringArrayVar(&o.labels, "label", nil, "`NAME=FILE`: a label and a pcap or pcapng file of its packets; repeatable")
+	flags.StringVar(&o.state, "state", "", "the daemon's state `directory`: train on its captures, held-out packets aside")
+	flags.StringVar(&o.out, "out", "", "`directory` for the model (default with --state: a new one in its models)")
+	flags.StringVar(&o.recipe, "recipe", "gan", "gan, paper (the PAC-GAN paper's) or tree (the statistical baseline)")
+	flags.IntVar(&o.steps, "steps", 0, "steps of adversarial training; 0: the recipe's default")
+	flags.Uint64Var(&o.seed, "seed", 1, "the same seed, data and threads give the same model")
+	flags.IntVar(&o.threads, "threads", runtime.NumCPU(), "threads that compute")
+	flags.BoolVar(&o.json, "json", false, "progress and result as lines of JSON on standard output")
+	return cmd
+}
+
+func checkRecipe(recipe string) error {
+	switch model.Recipe(recipe) {
+	case model.RecipeGAN, model.RecipePaper, model.RecipeTree:
+		return nil
+	}
+	return fmt.Errorf("--recipe %q: must be gan, paper or tree", recipe)
+}
+
+func (o trainOptions) check() error {
+	switch {
+	case len(o.labels) > 0 && o.state != "":
+		return errors.New("train: --label and --state exclude each other")
+	case len(o.labels) == 0 && o.state == "":
+		return errors.New("train: name packets to learn: --label NAME=FILE.pcap, or --state DIR")
+	case len(o.labels) > 0 && o.out == "":
+		return errors.New("train: --out DIR is missing: where the model goes")
+	}
+	return checkRecipe(o.recipe)
+}
+
+func (p *Program) train(ctx context.Context, o trainOptions) error {
+	if err := o.check(); err != nil {
+		return usageError{err}
+	}
+	data, err := p.trainData(o)
+	if err != nil {
+		return err
+	}
+	ph := p.startPhase("train "+o.recipe, max(o.steps, 1))
+	result, err := train.Train(ctx, data, train.Options{
+		Recipe: model.Recipe(o.recipe), Seed: o.seed, Steps: o.steps, Threads: o.threads,
+		Progress: func(now train.Progress) { p.trainProgress(o, ph, now) },
+	})
+	if err != nil {
+		return p.interrupted(o, data, result, err)
+	}
+	dir, err := p.saveModel(o, data, result)
+	if err != nil {
+		return err
+	}
+	report := trainReport(result)
+	if o.json {
+		return json.NewEncoder(p.Stdout).Encode(trainEvent{Step: result.Steps, Steps: result.Steps, Model: dir, Report: &report})
+	}
+	ph.end(fmt.Sprintf("%s steps, step %d chosen by validation", thousands(result.Steps), result.Chosen))
+	_, err = fmt.Fprintf(p.Stdout, "model %s\n", dir)
+	return err
+}
+
+// interrupted keeps the best model of a training that was stopped or failed,
+// and says so beside the reason.
+func (p *Program) interrupted(o trainOptions, data train.Data, result *train.Result, err error) error {
+	if result == nil {
+		return err
+	}
+	dir, saveErr := p.saveModel(o, data, result)
+	if saveErr != nil {
+		return errors.Join(err, saveErr)
+	}
+	return fmt.Errorf("%w; the best model until then, of step %d, is %s", err, result.Chosen, dir)
+}
+
+// trainProgress shows a step, to a person or to the parent process.
+func (p *Program) trainProgress(o trainOptions, ph *phase, now train.Progress) {
+	if !o.json {
+		ph.resize(now.Steps)
+		ph.set(now.Step, fmt.Sprintf("best %.4f at step %d", now.Best.Distance, now.Best.Step))
+		return
+	}
+	// The parent shows it; one that is gone needs no progress.
+	_ = json.NewEncoder(p.Stdout).Encode(trainEvent{
+		Step: now.Step, Steps: now.Steps, CriticLoss: now.CriticLoss, GeneratorLoss: now.GeneratorLoss,
+		BestStep: now.Best.Step, BestDistance: now.Best.Distance, ElapsedSeconds: now.Elapsed.Seconds(),
+	})
+}
+
+// saveModel writes the chosen model, and beside it the one of step 0.
+func (p *Program) saveModel(o trainOptions, data train.Data, result *train.Result) (dir string, err error) {
+	configHash, err := hashJSON(map[string]any{"recipe": o.recipe, "steps": o.steps, "threads": o.threads})
+	if err != nil {
+		return "", err
+	}
+	manifest := model.Manifest{
+		Seed: o.seed, ConfigHash: configHash, DataHash: hashData(data), Software: p.Version, Created: time.Now(),
+	}
+	dir = o.out
+	if dir != "" {
+		err = model.SaveAs(dir, result.Model, manifest)
+	} else {
+		models := filepath.Join(o.state, modelsDir)
+		var id string
+		id, err = model.Save(models, result.Model, manifest)
+		dir = filepath.Join(models, id)
+	}
+	if err != nil {
+		return "", err
+	}
+	return dir, model.SaveAs(filepath.Join(dir, step0Dir), result.Step0, manifest)
+}
+
+func trainReport(r *train.Result) TrainReport {
+	return TrainReport{Seconds: r.WallSeconds, CPUSeconds: r.CPUSeconds, Steps: r.Steps, Chosen: r.Chosen, Packets: r.Packets}
+}
+
+// hashJSON is the SHA-256 of v's JSON, in hex.
+func hashJSON(v any) (string, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// hashData is the SHA-256 over all labels and packets, each with its length.
+func hashData(data train.Data) string {
+	h := sha256.New()
+	write := func(b []byte) {
+		h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(b))))
+		h.Write(b)
+	}
+	for _, set := range data {
+		write([]byte(set.Label))
+		for _, packet := range set.Packets {
+			write(packet)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// cutLabel splits NAME=FILE.
+func cutLabel(flag string) (name, file string, err error) {
+	name, file, ok := strings.Cut(flag, "=")
+	if !ok || name == "" || file == "" {
+		return "", "", usagef("--label %q: must be NAME=FILE, such as dns=dns.pcap", flag)
+	}
+	return name, file, nil
+}
