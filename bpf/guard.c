@@ -198,6 +198,7 @@ int guard(struct __sk_buff *skb)
 	struct rule *rule;
 	struct meta meta;
 	__u32 label;
+	int i;
 
 	if (bpf_skb_pull_data(skb, skb->len))
 		return drop(DROP_NOT_IPV4);
@@ -231,7 +232,9 @@ int guard(struct __sk_buff *skb)
 	}
 	if (meta.flags & META_GENERATED)
 		count->on_wire++;
-	__builtin_memcpy(eth->h_source, (const void *)wire_mac, ETH_ALEN);
+#pragma unroll
+	for (i = 0; i < ETH_ALEN; i++) /* memcpy would drop volatile, and read the zeros of before loading */
+		eth->h_source[i] = wire_mac[i];
 	skb->mark = PACGAN_MARK;
 	return bpf_redirect(wire_ifindex, wire_flags);
 }

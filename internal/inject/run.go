@@ -1,6 +1,7 @@
 package inject
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -91,7 +92,7 @@ func (in *Injector) Run(ctx context.Context, source Source, o RunOptions) (Summa
 	}
 	r.giveUp()
 	r.summary.Elapsed = time.Duration(r.last - r.first)
-	return r.summary, errors.Join(err, stopClock())
+	return r.summary, cmp.Or(err, r.flush(), stopClock())
 }
 
 // startClock runs the conversations' clock; the result ends it and them.
@@ -132,19 +133,19 @@ func (r *runner) loop(ctx context.Context) error {
 			switch err := r.one(ctx, now); {
 			case err == io.EOF:
 				r.pacer.take(i)
-				return r.flush()
+				return nil
 			case err != nil:
-				return errors.Join(err, r.flush())
+				return err
 			}
 		}
 		r.pacer.take(n)
+		r.unpark()
 		if err := r.flush(); err != nil {
 			return err
 		}
 		if r.options.Count > 0 && r.summary.Generated >= r.options.Count {
 			return nil
 		}
-		r.unpark()
 		if n < batchSize {
 			r.sleep(ctx)
 		}
@@ -291,7 +292,7 @@ func (r *runner) converse(ctx context.Context, label int, hop [6]byte, ip packet
 }
 
 func (r *runner) flush() error {
-	return errors.Join(r.sender.flush(), r.conversations.flush())
+	return cmp.Or(r.sender.flush(), r.conversations.flush())
 }
 
 // drain waits until no packet is parked and no conversation is open.

@@ -1,0 +1,58 @@
+package verify
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/gopacket"
+	"github.com/google/gopacket/layers"
+)
+
+// BenchmarkMatch is the matcher's time a frame: for what passes, for replies
+// and, with event, for segments that user space hears of.
+func BenchmarkMatch(b *testing.B) {
+	echo := mustEcho(b, 77, 3, make([]byte, 56))
+	answer := mustAnswer(b, response(9, "www.lab.test", 0, 1))
+	segment := mustSegment(b, segment(theirISS+1, 0, "PA"), "HTTP/1.1 200 OK\r\n")
+	busy := func(label uint8) matchExpectation { return matchExpectation{State: 1 << 30, Label: label} }
+	talk := sent(web)
+	talk.State = 1 << 30
+	for _, bm := range []struct {
+		name   string
+		frame  []byte
+		key    matchExpectKey
+		expect matchExpectation
+	}{
+		{"miss-echo", echo, replyKey(kindEcho, 1, 1, 1, 1, 1), busy(ping)},
+		{"miss-dns", answer, dnsKey(10, "www.lab.test"), busy(dns)},
+		{"miss-tcp", segment, replyKey(kindFlow, 6, 80, 1, 0, 0), busy(web)},
+		{"miss-udp", mustReply(b, layers.IPProtocolUDP, &layers.UDP{SrcPort: 1, DstPort: 2}, gopacket.Payload("x")), tcpKey, busy(web)},
+		{"hit-echo", echo, replyKey(kindEcho, 1, 77, 3, 0, payloadHash(make([]byte, 56))), busy(ping)},
+		{"hit-dns", answer, dnsKey(9, "www.lab.test"), busy(dns)},
+		{"hit-tcp-event", segment, tcpKey, talk},
+	} {
+		b.Run(bm.name, func(b *testing.B) {
+			v := mustOpen(b, Options{Timeout: time.Minute})
+			bm.expect.Iss--
+			mustExpect(b, v, bm.key, bm.expect, 0)
+			for b.Loop() {
+				_, each, err := v.match.Match.Benchmark(bm.frame, 10_000, nil)
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.ReportMetric(float64(each.Nanoseconds()), "ns/frame")
+				drainRing(b, v)
+			}
+		})
+	}
+}
+
+// drainRing empties the segment ring, so that events are written and not lost.
+func drainRing(tb testing.TB, v *Verifier) {
+	tb.Helper()
+	for v.segments.AvailableBytes() > 0 {
+		if _, err := v.segments.Read(); err != nil {
+			tb.Fatal(err)
+		}
+	}
+}
