@@ -9,11 +9,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/ringbuf"
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"pacgan-appliance/internal/hook"
@@ -59,19 +59,35 @@ type Capture struct {
 // Open loads the program and puts it on the interface's ingress, in the
 // calling thread's network namespace. Frames wait in the ring until Run.
 func Open(o Options) (*Capture, error) {
-	iface, err := net.InterfaceByName(o.Interface)
+	index, err := ethernetIndex(o.Interface)
 	if err != nil {
-		return nil, fmt.Errorf("capture: no interface %q: see `ip link` for those there are, and gateway.lan in the config", o.Interface)
+		return nil, err
 	}
 	c, err := load(o)
 	if err != nil {
 		return nil, fmt.Errorf("capture on %s: %w", o.Interface, err)
 	}
-	c.link, err = hook.Attach(c.objects.PacganCapture, iface.Index, hook.Ingress)
+	c.link, err = hook.Attach(c.objects.PacganCapture, index, hook.Ingress)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("capture on %s: %w", o.Interface, err), c.Close())
 	}
 	return c, nil
+}
+
+// ethernetIndex finds an interface whose frames begin as filters expect.
+func ethernetIndex(name string) (int, error) {
+	link, err := netlink.LinkByName(name)
+	var missing netlink.LinkNotFoundError
+	if errors.As(err, &missing) {
+		return 0, fmt.Errorf("capture: no interface %q: see `ip link` for those there are, and gateway.lan in the config", name)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("capture: look up interface %q: %w", name, err)
+	}
+	if kind := link.Attrs().EncapType; kind != "ether" && kind != "loopback" {
+		return 0, fmt.Errorf("capture: interface %q carries no Ethernet frames (its type is %s): name the interface that the clients are behind", name, kind)
+	}
+	return link.Attrs().Index, nil
 }
 
 // load is Open without attaching.

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"pacgan-appliance/internal/lab/labtest"
 )
 
 // TestOpenErrors pins the texts.
@@ -28,6 +30,17 @@ func TestOpenErrors(t *testing.T) {
 				t.Errorf("got %v, want %s", err, tt.want)
 			}
 		})
+	}
+}
+
+func TestNoEthernet(t *testing.T) {
+	labtest.RequireRoot(t)
+	mustRun(t, command("ip", "tuntap", "add", "tun9", "mode", "tun"))
+	defer mustRun(t, command("ip", "tuntap", "del", "tun9", "mode", "tun"))
+	_, err := Open(Options{Interface: "tun9", Labels: mustLabels(t, "ip")})
+	want := `capture: interface "tun9" carries no Ethernet frames (its type is none): name the interface that the clients are behind`
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
 	}
 }
 
