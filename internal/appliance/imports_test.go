@@ -16,6 +16,7 @@ import (
 // the stages hand over through files and through internal/appliance, never
 // through each other.
 var mayImport = map[string][]string{
+	"bench":                {"*"},
 	"cmd/pacgan-appliance": {"internal/appliance", "internal/lab"},
 	"internal/appliance":   {"*"},
 	"internal/capture":     {"internal/hook", "internal/packet"},

@@ -14,6 +14,9 @@ import (
 // closed again (Close opens it). ARP still passes. Servers behind it are like machines switched off
 // behind their switch: not one RST, ICMP error or echo reply comes back, which a kernel whose server
 // processes have merely ended would send.
+//
+// The program runs in veth's own XDP hook: generic XDP passes frames that another program redirected
+// (skb_is_redirected in the kernel's netif_receive_generic_xdp), and injected frames are such.
 func ShutDoor(name string) (io.Closer, error) {
 	iface, err := net.InterfaceByName(name)
 	if err != nil {
@@ -24,7 +27,7 @@ func ShutDoor(name string) (io.Closer, error) {
 		return nil, fmt.Errorf("shut %s: %w", name, err)
 	}
 	defer prog.Close() // the link keeps it
-	l, err := link.AttachXDP(link.XDPOptions{Program: prog, Interface: iface.Index, Flags: link.XDPGenericMode})
+	l, err := link.AttachXDP(link.XDPOptions{Program: prog, Interface: iface.Index, Flags: link.XDPDriverMode})
 	if err != nil {
 		return nil, fmt.Errorf("shut %s: %w", name, err)
 	}

@@ -1,0 +1,114 @@
+package appliance
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"pacgan-appliance/internal/dataset"
+	"pacgan-appliance/internal/inject"
+	"pacgan-appliance/internal/lab"
+	"pacgan-appliance/internal/lab/labtest"
+	"pacgan-appliance/internal/model"
+)
+
+// asProgram makes the test binary the program itself, for tests that run it as
+// a process and for the training child.
+const asProgram = "PACGAN_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if handled, code := lab.RoleMain(); handled {
+		os.Exit(code)
+	}
+	if os.Getenv(asProgram) == "1" && len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-test.") {
+		p := Program{Version: "test", Stdout: os.Stdout, Stderr: os.Stderr}
+		os.Exit(p.Run(context.Background(), os.Args[1:]))
+	}
+	labtest.Main(m)
+}
+
+// rig is a lab with digit trees fitted to what its clients sent, ready to
+// inject. The test's own namespace is the gateway.
+type rig struct {
+	*labRun
+	trees *model.Model
+}
+
+// mustRig captures packets of each label and fits the trees.
+func mustRig(t *testing.T, servers lab.Servers, packets int) *rig {
+	t.Helper()
+	labtest.RequireRoot(t)
+	t.Setenv(asProgram, "1")
+	o := labOptions{
+		labels: lab.Labels(), capturePackets: packets, generate: packets, rate: 1000, seed: 7, recipe: "tree",
+		servers: string(servers), state: filepath.Join(t.TempDir(), "state"),
+	}
+	r := &rig{labRun: &labRun{p: &Program{Version: "test", Stdout: io.Discard, Stderr: io.Discard}, o: o}}
+	must(t, r.prepare())
+	var err error
+	r.lab, err = lab.New(lab.Options{Servers: servers, Seed: o.seed})
+	must(t, err)
+	t.Cleanup(func() { must(t, r.lab.Close()) })
+	r.store, err = dataset.Open(dataset.Options{Dir: filepath.Join(r.state, dataDir), Labels: labelNames(r.cfg), MaxBytes: int64(r.cfg.State.MaxBytes)})
+	must(t, err)
+	t.Cleanup(func() { must(t, r.store.Close()) })
+	must(t, r.capturePhase(t.Context()))
+	must(t, r.trainPhase(t.Context()))
+	r.trees, _, err = model.Load(r.labRun.model)
+	must(t, err)
+	return r
+}
+
+// inject injects count generated packets of each label, and checks what holds
+// in every run: the counts add up, and nothing is left in flight.
+func (r *rig) inject(t *testing.T, count int, during func(*wire)) ([]labelCounts, *modelSource) {
+	t.Helper()
+	source, err := newModelSource(r.trees, labelNames(r.cfg), []float64{1, 1, 1}, count, 99)
+	must(t, err)
+	w, err := openWire(r.cfg)
+	must(t, err)
+	defer func() { must(t, w.close()) }()
+	done := make(chan error, 1)
+	go func() { done <- w.inject(t.Context(), source, inject.RunOptions{Rate: r.cfg.Inject.Rate.PerSecond}) }()
+	if during != nil {
+		during(w)
+	}
+	must(t, <-done)
+	counts, err := w.counts()
+	must(t, err)
+	must(t, checkIdentity(w.names, counts))
+	for i, c := range counts {
+		if c.Generated != uint64(count) || c.Inflight != 0 {
+			t.Errorf("label %s: %d generated, %d in flight, want %d and 0", w.names[i], c.Generated, c.Inflight, count)
+		}
+	}
+	return counts, source
+}
+
+func must(tb testing.TB, err error) {
+	tb.Helper()
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// eventually polls until ok, and fails with what after ten seconds.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 10*time.Second, errors.New(what))
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-ctx.Done():
+			t.Fatal(context.Cause(ctx))
+		case <-tick.C:
+		}
+	}
+}
