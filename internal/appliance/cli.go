@@ -7,6 +7,8 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+
+	"pacgan-appliance/internal/config"
 )
 
 // Exit codes of the program.
@@ -55,14 +57,20 @@ func (p *Program) Run(ctx context.Context, args []string) int {
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	var exit exitError
+	var faults config.Faults
 	switch {
 	case err == nil:
 		return ExitDone
 	case errors.As(err, &exit):
 		return exit.code
+	case errors.As(err, &faults): // a line each, that editors can follow
+		fmt.Fprintln(p.Stderr, faults)
+		return ExitFailed
 	case !started || errors.As(err, new(usageError)):
 		fmt.Fprintf(p.Stderr, "pacgan-appliance: %v: see pacgan-appliance --help\n", err)
 		return ExitUsage
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		err = fmt.Errorf("interrupted: %w", err)
 	}
 	fmt.Fprintf(p.Stderr, "pacgan-appliance: %v\n", err)
 	return ExitFailed

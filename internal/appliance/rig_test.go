@@ -5,10 +5,14 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"pacgan-appliance/internal/dataset"
 	"pacgan-appliance/internal/inject"
@@ -26,8 +30,11 @@ func TestMain(m *testing.M) {
 		os.Exit(code)
 	}
 	if os.Getenv(asProgram) == "1" && len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-test.") {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
 		p := Program{Version: "test", Stdout: os.Stdout, Stderr: os.Stderr}
-		os.Exit(p.Run(context.Background(), os.Args[1:]))
+		code := p.Run(ctx, os.Args[1:])
+		stop()
+		os.Exit(code)
 	}
 	labtest.Main(m)
 }
@@ -111,4 +118,22 @@ func eventually(t *testing.T, what string, ok func() bool) {
 		case <-tick.C:
 		}
 	}
+}
+
+// lockedBuffer collects what a process writes while a test reads it.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// clsactPriority is the tc priority of our filters: one of ours per interface
-// and direction, found again by this number and its name.
+// clsactPriority is the tc priority of our first filter on an interface and
+// direction; each further program gets the next one.
 const clsactPriority = 0x7067 // "pg"
 
 // clsactPrefix begins the name of every filter of ours.
@@ -36,22 +36,48 @@ func attachClsact(prog *ebpf.Program, ifindex int, dir Direction) (io.Closer, er
 	if err != nil {
 		return nil, fmt.Errorf("interface %d: read program info: %w", ifindex, err)
 	}
+	name := clsactPrefix + info.Name
+	priority, err := clsactSlot(ifindex, dir, name)
+	if err != nil {
+		return nil, fmt.Errorf("interface %d: list %s filters: %w", ifindex, dir, err)
+	}
 	filter := &netlink.BpfFilter{
 		FilterAttrs: netlink.FilterAttrs{
 			LinkIndex: ifindex,
 			Parent:    clsactParent(dir),
 			Handle:    1,
 			Protocol:  unix.ETH_P_ALL,
-			Priority:  clsactPriority,
+			Priority:  priority,
 		},
 		Fd:           prog.FD(),
-		Name:         clsactPrefix + info.Name,
+		Name:         name,
 		DirectAction: true,
 	}
 	if err := netlink.FilterReplace(filter); err != nil {
 		return nil, fmt.Errorf("interface %d: add %s filter: %w", ifindex, dir, err)
 	}
 	return clsactFilter{filter}, nil
+}
+
+// clsactSlot is the priority of the filter of that name, or the first that is
+// free: programs of different names stand side by side.
+func clsactSlot(ifindex int, dir Direction, name string) (uint16, error) {
+	filters, err := netlink.FilterList(&netlink.GenericLink{LinkAttrs: netlink.LinkAttrs{Index: ifindex}}, clsactParent(dir))
+	if err != nil {
+		return 0, err
+	}
+	taken := map[uint16]bool{}
+	for _, f := range filters {
+		taken[f.Attrs().Priority] = true
+		if bpf, ok := f.(*netlink.BpfFilter); ok && bpf.Name == name {
+			return f.Attrs().Priority, nil
+		}
+	}
+	for priority := uint16(clsactPriority); ; priority++ {
+		if !taken[priority] {
+			return priority, nil
+		}
+	}
 }
 
 func clsactParent(dir Direction) uint32 {

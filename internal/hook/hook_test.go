@@ -14,6 +14,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
+	"github.com/google/go-cmp/cmp"
 	"github.com/vishvananda/netlink"
 
 	"pacgan-appliance/internal/lab/labtest"
@@ -29,8 +30,13 @@ func oldKernel(*ebpf.Program, int, Direction) (io.Closer, error) {
 // mustVerdict loads a program that gives every packet the same verdict.
 func mustVerdict(tb testing.TB, verdict int32) *ebpf.Program {
 	tb.Helper()
+	return mustProgram(tb, "verdict", verdict)
+}
+
+func mustProgram(tb testing.TB, name string, verdict int32) *ebpf.Program {
+	tb.Helper()
 	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{
-		Name: "verdict", Type: ebpf.SchedCLS, License: "Dual BSD/GPL",
+		Name: name, Type: ebpf.SchedCLS, License: "Dual BSD/GPL",
 		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, verdict), asm.Return()},
 	})
 	if err != nil {
@@ -117,13 +123,13 @@ func TestAttachDropsAndLetsGo(t *testing.T) {
 	}
 }
 
-// TestClsactReplacesLeftover attaches twice, as after a kill, and finds one
-// filter.
+// TestClsactReplacesLeftover attaches a program twice, as after a kill, and
+// another beside it: two filters are there.
 func TestClsactReplacesLeftover(t *testing.T) {
 	labtest.NewCable(t, labtest.Cable{Near: "near0", Far: "far0"})
 	index := mustIndex(t, "near0")
-	for range 2 {
-		if _, err := attach(oldKernel, mustVerdict(t, -1), index, Ingress); err != nil {
+	for _, name := range []string{"one", "other", "one"} {
+		if _, err := attach(oldKernel, mustProgram(t, name, -1), index, Ingress); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -135,8 +141,12 @@ func TestClsactReplacesLeftover(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(filters) != 1 {
-		t.Errorf("%d filters after attaching twice, want 1", len(filters))
+	var got []string
+	for _, f := range filters {
+		got = append(got, f.(*netlink.BpfFilter).Name)
+	}
+	if diff := cmp.Diff([]string{"pacgan_one", "pacgan_other"}, got); diff != "" {
+		t.Errorf("filters (-want +got):\n%s", diff)
 	}
 }
 
