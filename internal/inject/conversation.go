@@ -32,7 +32,7 @@ const (
 )
 
 const (
-	retransmitAfter = time.Second // RFC 6298: the first retransmission timeout
+	retransmitAfter = time.Second // RFC 6298: the first retransmission timeout, but at most half of ours
 	closeTimeout    = time.Second // for the peer's FIN after ours
 	sweepLag        = 500 * time.Millisecond
 	tick            = 20 * time.Millisecond
@@ -76,7 +76,8 @@ type conversations struct {
 	active  int
 	freed   chan struct{} // has a token after a slot became free
 	err     error         // nothing can be sent any more
-	options [40]byte      // scratch
+	stamps  stampMemory
+	options [40]byte // scratch
 }
 
 func newConversations(in *Injector) (*conversations, error) {
@@ -149,8 +150,9 @@ func (c *conversations) open(v *conversation, now int64) {
 	s := packet.TCP(v.generated.Payload())
 	v.iss = isn(c.secret, v.flow, now)
 	v.tsVal, _, v.offered = timestamps(s.Options())
+	v.offered = v.offered && c.stamps.mayOffer(v.flow, v.tsVal)
 	v.tsEcho, v.stamped, v.resent = 0, false, false
-	v.retransmit = now + int64(retransmitAfter)
+	v.retransmit = now + int64(min(retransmitAfter, c.timeout/2))
 	v.deadline = now + int64(c.timeout+sweepLag)
 	if len(v.generated.L4Data()) == 0 {
 		v.state = stateProbing

@@ -46,7 +46,7 @@ func (c *conversations) receiveSYNACK(v *conversation, s Segment, now int64) {
 		v.sndNxt++
 	}
 	v.state, v.resent = stateSent, false
-	v.retransmit = now + int64(retransmitAfter)
+	v.retransmit = now + int64(min(retransmitAfter, c.timeout/2))
 	v.deadline = now + int64(c.timeout+sweepLag)
 }
 

@@ -23,3 +23,30 @@ func tupleOf(p packet.IPv4) tuple {
 func isn(secret maphash.Seed, flow tuple, now int64) uint32 {
 	return uint32(now/4000) + uint32(maphash.Comparable(secret, flow))
 }
+
+// recentFlows is how many flows a generation of stampMemory holds.
+const recentFlows = 1 << 16
+
+// stampMemory remembers the timestamps that flows were last used with. A
+// server that closed first has the flow in TIME-WAIT, and refuses a SYN with
+// an older timestamp (RFC 7323, 5.3); generated timestamps come in any order.
+type stampMemory struct {
+	now, before map[tuple]uint32
+}
+
+// mayOffer reports whether a SYN of the flow may carry value, and remembers
+// it if so.
+func (m *stampMemory) mayOffer(flow tuple, value uint32) bool {
+	last, known := m.now[flow]
+	if !known {
+		last, known = m.before[flow]
+	}
+	if known && int32(value-last) < 0 {
+		return false
+	}
+	if m.now == nil || len(m.now) >= recentFlows {
+		m.before, m.now = m.now, map[tuple]uint32{}
+	}
+	m.now[flow] = value
+	return true
+}

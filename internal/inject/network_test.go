@@ -161,16 +161,12 @@ func (n *network) inject(tb testing.TB, list []labelled, o inject.RunOptions) []
 // identity it checks.
 func (n *network) settled(tb testing.TB) []account {
 	tb.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for {
-		accounts := n.accounts(tb)
+	eventually(tb, "nothing is inflight", func() bool {
 		var inflight uint64
-		for _, a := range accounts {
+		for _, a := range n.peek(tb) {
 			inflight += a.Inflight
 		}
-		if inflight == 0 || time.Now().After(deadline) {
-			return accounts
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+		return inflight == 0
+	})
+	return n.accounts(tb)
 }

@@ -1,0 +1,44 @@
+package inject_test
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"pacgan-appliance/internal/inject"
+)
+
+// TestRate holds achieved rates to half a percent of what was asked.
+func TestRate(t *testing.T) {
+	n := newNetwork(t, networkOptions{})
+	for _, tt := range []struct {
+		name  string
+		rate  float64
+		count uint64
+	}{{"2.5", 2.5, 6}, {"200", 200, 400}, {"1000", 1000, 2000}, {"20000", 20_000, 40_000}} {
+		t.Run(tt.name, func(t *testing.T) {
+			source := &endless{list: pings(t, 1, pingServer)}
+			source.list[0].label = none
+			got, err := n.injector.Run(t.Context(), source, inject.RunOptions{Rate: tt.rate, Count: tt.count})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Generated != tt.count || math.Abs(got.Rate()/tt.rate-1) > 0.005 {
+				t.Errorf("%d packets at %.2f a second, want %d at %v", got.Generated, got.Rate(), tt.count, tt.rate)
+			}
+		})
+	}
+}
+
+func TestRunBounds(t *testing.T) {
+	n := newNetwork(t, networkOptions{})
+	source := &endless{list: pings(t, 1, pingServer)}
+	got, err := n.injector.Run(t.Context(), source, inject.RunOptions{Rate: 1000, Duration: 500 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Generated < 490 || got.Generated > 501 {
+		t.Errorf("%d packets in half a second at 1000 a second", got.Generated)
+	}
+	n.settled(t)
+}
