@@ -163,3 +163,6 @@ func TestStoppedRun(t *testing.T) {
 		}
 	}
 }
+
+// gatewayCommand runs in the test's own namespace.
+func gatewayCommand(name string, args ...string) *exec.Cmd { return exec.Command(name, args...) }

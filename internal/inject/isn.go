@@ -1,27 +1,33 @@
 package inject
 
 import (
+	"encoding/binary"
 	"hash/maphash"
-	"net/netip"
 
 	"pacgan-appliance/internal/packet"
 )
 
-// tuple names a conversation's flow.
+// tuple names a conversation's flow: addresses and ports.
 type tuple struct {
-	src, dst netip.AddrPort
+	src, dst         [16]byte
+	srcPort, dstPort uint16
 }
 
 func tupleOf(p packet.IPv4) tuple {
 	s := packet.TCP(p.Payload())
-	return tuple{netip.AddrPortFrom(p.Src(), s.SrcPort()), netip.AddrPortFrom(p.Dst(), s.DstPort())}
+	return tuple{p.Src().As16(), p.Dst().As16(), s.SrcPort(), s.DstPort()}
 }
 
 // isn is the initial sequence number of RFC 9293, 3.4.1: a clock of 4 us ticks
 // plus a keyed hash of the flow. So a flow that is used again begins after
 // where it ended, and a server that still has it in TIME-WAIT accepts it.
 func isn(secret maphash.Seed, flow tuple, now int64) uint32 {
-	return uint32(now/4000) + uint32(maphash.Comparable(secret, flow))
+	var b [36]byte
+	copy(b[:], flow.src[:])
+	copy(b[16:], flow.dst[:])
+	binary.BigEndian.PutUint16(b[32:], flow.srcPort)
+	binary.BigEndian.PutUint16(b[34:], flow.dstPort)
+	return uint32(now/4000) + uint32(maphash.Bytes(secret, b[:]))
 }
 
 // recentFlows is how many flows a generation of stampMemory holds.

@@ -52,15 +52,20 @@ func newSender(near netlink.Link, l *ledger, failed func(id uint32)) (*sender, e
 	}
 	// Best effort: a smaller buffer only makes the kernel ask us to wait.
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, sendBytes)
+	return newSenderOn(fd, near.Attrs().MTU, l, failed), nil
+}
+
+// newSenderOn makes the buffers of a sender for IP packets of up to mtu bytes.
+func newSenderOn(fd, mtu int, l *ledger, failed func(id uint32)) *sender {
 	s := &sender{fd: fd, ledger: l, failed: failed, frames: make([][]byte, batchSize)}
-	size := headerLen + near.Attrs().MTU
+	size := headerLen + mtu
 	for i := range s.frames {
 		s.frames[i] = make([]byte, size)
 		s.vectors[i].Base = &s.frames[i][0]
 		s.headers[i].header.Iov = &s.vectors[i]
 		s.headers[i].header.SetIovlen(1)
 	}
-	return s, nil
+	return s
 }
 
 // room is where the next frame's IP packet is to be written: as many bytes as
