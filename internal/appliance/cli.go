@@ -88,6 +88,6 @@ func (p *Program) rootCommand() *cobra.Command {
 	}
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
-	root.AddCommand(p.labCommand(), p.trainCommand(), p.generateCommand(), p.checkCommand())
+	root.AddCommand(p.runCommand(), p.labCommand(), p.trainCommand(), p.generateCommand(), p.checkCommand())
 	return root
 }

@@ -214,11 +214,7 @@ func (r *labRun) injectModel(ctx context.Context, name, dir string, count int) (
 	if err != nil {
 		return nil, nil, err
 	}
-	shares := make([]float64, len(r.cfg.Labels))
-	for i, l := range r.cfg.Labels {
-		shares[i] = l.Share
-	}
-	source, err := newModelSource(m, labelNames(r.cfg), shares, count, r.o.seed)
+	source, err := newModelSource(m, labelNames(r.cfg), shares(r.cfg), count, r.o.seed)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -227,7 +223,7 @@ func (r *labRun) injectModel(ctx context.Context, name, dir string, count int) (
 		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
-	view := r.p.startLive("inject "+name, w, count*len(shares))
+	view := r.p.startLive("inject "+name, w, count*len(r.cfg.Labels))
 	err = w.inject(ctx, source, inject.RunOptions{Rate: r.cfg.Inject.Rate.PerSecond})
 	if err := errors.Join(err, view.end()); err != nil {
 		return nil, nil, err
@@ -245,4 +241,13 @@ func labelNames(cfg config.Config) []string {
 		names[i] = l.Name
 	}
 	return names
+}
+
+// shares are the labels' weights in the injected mix.
+func shares(cfg config.Config) []float64 {
+	out := make([]float64, len(cfg.Labels))
+	for i, l := range cfg.Labels {
+		out[i] = l.Share
+	}
+	return out
 }

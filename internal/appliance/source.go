@@ -3,6 +3,7 @@ package appliance
 import (
 	"fmt"
 	"io"
+	"slices"
 
 	"pacgan-appliance/internal/model"
 )
@@ -11,16 +12,20 @@ import (
 // their shares, each drawn once and handed out as it was drawn.
 type modelSource struct {
 	samplers []*model.Sampler
-	left     []int     // packets still to draw, of each label
-	share    []float64 // weight of each label in the mix
-	credit   []float64 // smooth weighted round robin
-	kept     [][][]byte
+	left     []int      // packets still to draw, of each label
+	share    []float64  // weight of each label in the mix
+	credit   []float64  // smooth weighted round robin
+	kept     [][][]byte // [label] what was drawn; none where the source is endless
 	buf      []byte
 }
 
-// newModelSource draws count packets of each label. Labels are those of the
-// config, in its order, and must be in the model. The packets that are drawn
-// are kept for kept, since the quality is measured on those that were sent.
+// endless is a count of packets that never runs out.
+const endless = -1
+
+// newModelSource draws count packets of each label, or an endless number.
+// Labels are those of the config, in its order, and must be in the model.
+// Packets of a counted source are kept, since the quality is measured on those
+// that were sent.
 func newModelSource(m *model.Model, labels []string, share []float64, count int, seed uint64) (*modelSource, error) {
 	s := &modelSource{share: share, credit: make([]float64, len(labels)), kept: make([][][]byte, len(labels))}
 	for _, label := range labels {
@@ -41,12 +46,14 @@ func (s *modelSource) Next() (label int, ip []byte, err error) {
 	if label < 0 {
 		return 0, nil, io.EOF
 	}
-	s.left[label]--
 	s.buf, err = s.samplers[label].Next(s.buf[:0])
 	if err != nil {
 		return label, nil, fmt.Errorf("generate: %w", err)
 	}
-	s.kept[label] = append(s.kept[label], append([]byte(nil), s.buf...))
+	if s.left[label] != endless {
+		s.left[label]--
+		s.kept[label] = append(s.kept[label], slices.Clone(s.buf))
+	}
 	return label, s.buf, nil
 }
 

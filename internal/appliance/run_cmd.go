@@ -1,0 +1,80 @@
+package appliance
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+
+	"github.com/coreos/go-systemd/v22/journal"
+	"github.com/spf13/cobra"
+
+	"pacgan-appliance/internal/config"
+)
+
+const runLong = `Captures from the first minute, trains once there are enough packets of every label and then on
+the schedule, and injects what the current model generates, until it is stopped. Tells systemd when it is
+ready and what it is doing.`
+
+// runCommand is the daemon.
+func (p *Program) runCommand() *cobra.Command {
+	var path string
+	cmd := &cobra.Command{
+		Use:   "run -c config.toml",
+		Short: "The daemon: capture, train, inject, verify",
+		Long:  runLong,
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return p.serve(cmd.Context(), path) },
+	}
+	cmd.Flags().StringVarP(&path, "config", "c", "config.toml", "config `file`")
+	return cmd
+}
+
+func (p *Program) serve(ctx context.Context, path string) error {
+	cfg, err := configLoader().Load(path)
+	if err != nil {
+		return err
+	}
+	if err := servable(cfg); err != nil {
+		return err
+	}
+	slog.SetDefault(slog.New(logHandler(p.Stderr)))
+	s, err := openService(cfg, slog.With("component", "daemon"))
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.run(ctx), s.close())
+}
+
+// servable refuses what a config may say and this version's daemon cannot do:
+// better no start than another behaviour than the one asked for.
+func servable(cfg config.Config) error {
+	switch {
+	case cfg.Inject.Source == config.SourceCapture:
+		return errors.New(`inject.source "capture": this version injects from a model only`)
+	case cfg.Inject.Rate.Learned:
+		return errors.New(`inject.rate "learned": this version needs a number of packets per second`)
+	case cfg.Gateway.NAT == config.NATMasquerade:
+		return errors.New(`gateway.nat "masquerade": this version works on a gateway that routes only`)
+	}
+	for _, l := range cfg.Labels {
+		if l.Contains != "" {
+			return errors.New(`label "` + l.Name + `": contains: this version judges an HTTP response by its status only`)
+		}
+	}
+	return nil
+}
+
+// logHandler writes a line an event; the journal adds the time itself.
+func logHandler(w io.Writer) slog.Handler {
+	var o slog.HandlerOptions
+	if journald, err := journal.StderrIsJournalStream(); err == nil && journald {
+		o.ReplaceAttr = func(groups []string, a slog.Attr) slog.Attr {
+			if len(groups) == 0 && a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		}
+	}
+	return slog.NewTextHandler(w, &o)
+}
