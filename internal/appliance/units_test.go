@@ -1,0 +1,187 @@
+package appliance
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"pacgan-appliance/internal/encoding"
+	"pacgan-appliance/internal/lab/labtest"
+	"pacgan-appliance/internal/model"
+	"pacgan-appliance/internal/packet"
+	"pacgan-appliance/internal/train"
+)
+
+// mustModel fits trees to a few packets for each label.
+func mustModel(t *testing.T, labels ...string) *model.Model {
+	t.Helper()
+	m := &model.Model{Recipe: model.RecipeTree, Labels: labels, Geometry: encoding.Paper()}
+	for i := range labels {
+		forest, err := train.FitTrees(t.Context(), [][]byte{{byte(i), 1}, {byte(i), 2}}, 1)
+		must(t, err)
+		m.Forests = append(m.Forests, *forest)
+	}
+	return m
+}
+
+func TestSourceMixesByShare(t *testing.T) {
+	s, err := newModelSource(mustModel(t, "a", "b"), []string{"b", "a"}, []float64{3, 1}, 300, 1)
+	must(t, err)
+	var first [2]int // labels of the first 100 packets
+	for n := 0; ; n++ {
+		label, ip, err := s.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		must(t, err)
+		if want := byte(1 - label); ip[0] != want { // the config's order is not the model's
+			t.Fatalf("packet of label %d begins with %d, want %d", label, ip[0], want)
+		}
+		if n < 100 {
+			first[label]++
+		}
+	}
+	if diff := cmp.Diff([2]int{75, 25}, first); diff != "" {
+		t.Errorf("labels of the first 100 packets (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]int{300, 300}, []int{len(s.kept[0]), len(s.kept[1])}); diff != "" {
+		t.Errorf("packets kept (-want +got):\n%s", diff)
+	}
+}
+
+func TestEndlessSourceKeepsNothing(t *testing.T) {
+	s, err := newModelSource(mustModel(t, "a"), []string{"a"}, []float64{1}, endless, 1)
+	must(t, err)
+	for range 1000 {
+		_, _, err := s.Next()
+		must(t, err)
+	}
+	if len(s.kept[0]) != 0 {
+		t.Errorf("%d packets kept: memory without bound", len(s.kept[0]))
+	}
+}
+
+func TestSourceOfUnknownLabel(t *testing.T) {
+	_, err := newModelSource(mustModel(t, "a"), []string{"b"}, []float64{1}, 1, 1)
+	if err == nil || !strings.Contains(err.Error(), `"b"`) {
+		t.Errorf("error %v does not name the label", err)
+	}
+}
+
+func TestIdentity(t *testing.T) {
+	good := labelCounts{Counts: Counts{
+		Generated: 36, Malformed: 1, Blocked: 2, Failed: 3, Answered: 4,
+		Rejected: map[string]uint64{"rst": 5, "nxdomain": 6}, Expired: 7, Inflight: 8, Unasked: 0,
+	}}
+	must(t, checkIdentity([]string{"dns"}, []labelCounts{good}))
+	if got, want := good.success().Decided, uint64(28); got != want {
+		t.Errorf("success is a share of %d packets, want %d", got, want)
+	}
+	bad := good
+	bad.Answered++
+	err := checkIdentity([]string{"dns"}, []labelCounts{bad})
+	if err == nil || !strings.HasPrefix(err.Error(), `label "dns": 36 packets generated and 37 accounted for`) {
+		t.Errorf("error %v", err)
+	}
+	all := totalOf([]labelCounts{good, good})
+	if all.Generated != 72 || all.rejectedTotal() != 22 || all.accounted() != 72 {
+		t.Errorf("the sum of two labels: %+v", all)
+	}
+	if good.Rejected["rst"] != 5 {
+		t.Error("summing changed a label's own counts")
+	}
+}
+
+func TestReasons(t *testing.T) {
+	got := reasons(map[string]uint64{"rst": 2, "nxdomain": 1234, "http 404": 2, "never": 0})
+	if diff := cmp.Diff("1,234 nxdomain, 2 http 404, 2 rst", got); diff != "" {
+		t.Errorf("reasons (-want +got):\n%s", diff)
+	}
+}
+
+func TestThousands(t *testing.T) {
+	for give, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", -1234567: "-1,234,567"} {
+		if got := thousands(give); got != want {
+			t.Errorf("thousands(%d) = %s, want %s", give, got, want)
+		}
+	}
+}
+
+// TestPhaseWithoutTerminal says little and often enough where nobody watches.
+func TestPhaseWithoutTerminal(t *testing.T) {
+	var out bytes.Buffer
+	p := &Program{Stderr: &out}
+	ph := p.startPhase("capture dns", 2000)
+	ph.set(1, "")
+	ph.said = time.Now().Add(-plainInterval)
+	ph.start = time.Now().Add(-10 * time.Second)
+	ph.set(1000, "fine")
+	ph.resize(4000)
+	ph.end("done")
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	want := []string{"capture dns: 1,000 of 2,000, 10s left, fine", "capture dns: done in 10s"}
+	if diff := cmp.Diff(want, lines); diff != "" {
+		t.Errorf("lines (-want +got):\n%s", diff)
+	}
+}
+
+func TestWriteJSONAppearsWhole(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "report.json")
+	must(t, writeJSON(path, map[string]int{"a": 1}))
+	got, err := os.ReadFile(path)
+	must(t, err)
+	if diff := cmp.Diff("{\n  \"a\": 1\n}\n", string(got)); diff != "" {
+		t.Errorf("file (-want +got):\n%s", diff)
+	}
+	left, err := filepath.Glob(path + ".*")
+	must(t, err)
+	if len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestIPPacketsAreCopies(t *testing.T) {
+	frame := append(generatedHeader(), 0x45, 0, 0, 20, 0, 1, 0, 0, 64, 17, 0xab, 0xcd, 10, 0, 0, 1, 10, 0, 0, 2)
+	arp := append(make([]byte, 12), 8, 6)
+	packets, others := ipPackets([]packet.Packet{{Frame: frame}, {Frame: arp}})
+	if len(packets) != 1 || others != 1 {
+		t.Fatalf("%d packets, %d others, want 1 and 1", len(packets), others)
+	}
+	if packets[0][10] != 0 || frame[24] != 0xab {
+		t.Error("checksums must be zeroed in the copy and stay in the frame")
+	}
+}
+
+// TestTrainChildFails hands on the child's own words, and its end by cancelling.
+func TestTrainChildFails(t *testing.T) {
+	labtest.RequireRoot(t)
+	t.Setenv(asProgram, "1")
+	_, err := trainChild(t.Context(), []string{"--state", "/nonexistent"}, func(trainEvent) {})
+	if err == nil || err.Error() != "training: dataset /nonexistent/data: no such file or directory" {
+		t.Errorf("error %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	dir := t.TempDir()
+	mustWritePcap(t, filepath.Join(dir, "dns.pcap"), 64, 0)
+	_, err = trainChild(ctx, []string{
+		"--label", "dns=" + filepath.Join(dir, "dns.pcap"), "--out", filepath.Join(dir, "m"), "--steps", "100000", "--threads", "1",
+	}, func(e trainEvent) {
+		if e.Step > 0 {
+			cancel()
+		}
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v of a cancelled training", err)
+	}
+	if _, _, err := model.Load(filepath.Join(dir, "m")); err != nil {
+		t.Errorf("the best model until then is not kept: %v", err)
+	}
+}
