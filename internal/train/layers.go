@@ -11,6 +11,11 @@ import (
 // The layers, each with back: the gradient of its input given that of its output, written as part of the graph, so
 // that a penalty on gradients can itself be differentiated (gorgonia cannot differentiate one graph twice).
 
+// spread times 1/fan-in is the variance of a critic's first weights: PyTorch's default for linear and convolutional
+// layers, uniform within 1/sqrt(fan-in). With He's 2 the critic of recipe gan told less apart (hinge loss 1.28
+// against 1.07 after 300 steps).
+const spread = 1.0 / 3
+
 // dense is y = x W + b: [batch x in] -> [batch x out]; without b where it is nil.
 type dense struct {
 	w, b    *param // [in x out], [1 x out]
@@ -25,7 +30,7 @@ func newDense(rng *rand.Rand, name string, in, out int) dense {
 
 // newProduct returns a dense layer without bias.
 func newProduct(rng *rand.Rand, name string, in, out int) dense {
-	return dense{w: newParam(name+".w", normal(rng, in, out, math.Sqrt(2/float64(in)))), in: in, out: out}
+	return dense{w: newParam(name+".w", normal(rng, in, out, math.Sqrt(spread/float64(in)))), in: in, out: out}
 }
 
 func (d dense) params() []*param {
@@ -63,7 +68,7 @@ func newConv(rng *rand.Rand, name string, view window, out int, positionBias boo
 		bias *= view.oh * view.ow
 	}
 	return conv{
-		w:    newParam(name+".w", normal(rng, view.cols(), out, math.Sqrt(2/float64(view.cols())))),
+		w:    newParam(name+".w", normal(rng, view.cols(), out, math.Sqrt(spread/float64(view.cols())))),
 		b:    newParam(name+".b", newMatrix(1, bias)),
 		view: view, out: out,
 	}

@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"time"
 
+	"gonum.org/v1/gonum/stat"
+
 	"pacgan-appliance/internal/model"
 )
 
@@ -18,7 +20,9 @@ type run struct {
 	judge  *judge
 	result *Result
 	best   Checkpoint
-	kept   string // directory of the last model kept
+	toBeat float64 // distance that a checkpoint must stay below to be chosen
+	spread float64 // standard deviation of step 0's distance over drawings
+	kept   string  // directory of the last model kept
 
 	began    time.Time
 	beganCPU float64
@@ -88,27 +92,55 @@ func (r *run) export(rec recipe, at Checkpoint) error {
 }
 
 // checkpoint judges a model, adds it to the curve, and keeps it if it is the first, the best so far, or if the recipe
-// wants the last.
+// wants the last. Step 0 is drawn from several times, which shows how far apart two judgements of one model lie: a later
+// checkpoint has to be better than step 0 by more than twice that, or it would be chosen for its luck.
 func (r *run) checkpoint(m *model.Model, at Checkpoint, wantBest bool) error {
-	for label := range r.split.labels {
-		packets, err := r.sample(m, label)
-		if err != nil {
-			return fmt.Errorf("judge step %d: %w", at.Step, err)
-		}
-		d := r.judge.distance(label, packets)
-		at.Labels = append(at.Labels, d)
-		at.Distance += d / float64(len(r.split.labels))
+	first := r.result.Step0 == nil
+	drawings := 1
+	if first && wantBest {
+		drawings = firstDrawings
 	}
-	at.Seconds = time.Since(r.began).Seconds()
+	if err := r.assess(m, &at, drawings); err != nil {
+		return fmt.Errorf("judge step %d: %w", at.Step, err)
+	}
 	r.result.Curve = append(r.result.Curve, at)
-	if r.result.Step0 == nil {
+	if first {
 		r.result.Step0 = m
+		r.toBeat = at.Distance - 2*r.spread
 	}
-	if r.result.Model != nil && wantBest && at.Distance >= r.best.Distance {
+	if !first && wantBest && at.Distance >= r.toBeat {
 		return nil
+	}
+	if !first {
+		r.toBeat = at.Distance
 	}
 	r.result.Model, r.result.Chosen, r.best = m, at.Step, at
 	return r.keep(m)
+}
+
+// assess fills in a checkpoint's distances, the means of some drawings, and their spread where there are several.
+func (r *run) assess(m *model.Model, at *Checkpoint, drawings int) error {
+	at.Labels = make([]float64, len(r.split.labels))
+	var distances []float64
+	for drawing := range drawings {
+		sum := 0.0
+		for label := range r.split.labels {
+			packets, err := r.sample(m, label, r.opts.Seed+uint64(drawing))
+			if err != nil {
+				return err
+			}
+			d := r.judge.distance(label, packets)
+			at.Labels[label] += d / float64(drawings)
+			sum += d
+		}
+		distances = append(distances, sum/float64(len(r.split.labels)))
+	}
+	at.Distance = stat.Mean(distances, nil)
+	if drawings > 1 {
+		r.spread = stat.StdDev(distances, nil)
+	}
+	at.Seconds = time.Since(r.began).Seconds()
+	return nil
 }
 
 // keep writes the chosen model to the checkpoint directory; the one before goes once the new one is whole.
@@ -129,13 +161,17 @@ func (r *run) keep(m *model.Model) error {
 	return nil
 }
 
-// judged packets of a label: as many as are held out, within these.
-const fewestJudged, mostJudged = 300, 1000
+const (
+	// As many packets of a label are judged as are held out, within these.
+	fewestJudged, mostJudged = 500, 1000
+	// firstDrawings is how often step 0 is drawn from.
+	firstDrawings = 5
+)
 
-// sample draws packets of a label to judge; at every checkpoint with the same noise.
-func (r *run) sample(m *model.Model, label int) ([][]byte, error) {
+// sample draws packets of a label to judge; the same seed at every checkpoint, so that their noise is the same.
+func (r *run) sample(m *model.Model, label int, seed uint64) ([][]byte, error) {
 	n := min(max(len(r.split.validate[label]), fewestJudged), mostJudged)
-	s, err := m.NewSampler(r.split.labels[label], r.opts.Seed)
+	s, err := m.NewSampler(r.split.labels[label], seed)
 	if err != nil {
 		return nil, err
 	}

@@ -33,7 +33,7 @@ type Options struct {
 	Batch   int         // packets a step: 0 is the recipe's default
 	Threads int         // goroutines that compute; less than one means one
 	Prior   model.Prior // what recipe gan starts from: "" is PriorFrequency
-	// CheckpointEvery is the number of steps between checkpoints: 0 is a 16th of Steps.
+	// CheckpointEvery is the number of steps between checkpoints: 0 is a 10th of Steps.
 	CheckpointEvery int
 	// CheckpointDir, if not empty, keeps the chosen model so far on disk, as its only directory step-NNNNNN, so that a
 	// killed training leaves one. It should be new or empty.
@@ -69,7 +69,7 @@ type Result struct {
 	// Step0 is the model before adversarial training, for comparison: the trees alone for recipes tree and gan, the
 	// untrained network for paper.
 	Step0  *model.Model
-	Chosen int          // step of Model
+	Chosen int          // step of Model: the first whose Distance is lowest, and below Step0's by more than chance
 	Steps  int          // steps made
 	Curve  []Checkpoint // every checkpoint, step 0 first
 	// Floor is the Distance of training packets to validation packets: what a perfect generator would reach.
@@ -125,7 +125,7 @@ func Train(ctx context.Context, data Data, opts Options) (*Result, error) {
 const (
 	ganSteps, ganBatch     = 600, 64
 	paperSteps, paperBatch = 400, 32
-	checkpoints            = 16
+	checkpoints            = 10
 )
 
 // withDefaults fills in what is 0 and reports what cannot be.
