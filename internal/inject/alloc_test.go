@@ -86,8 +86,8 @@ func TestPacer(t *testing.T) {
 	}{
 		{"one a second", 1, []int64{0, second / 2, second - 1, second, 3 * second / 2, 2 * second}, []int{1, 0, 0, 1, 0, 1}},
 		{"a fraction", 2.5, []int64{0, 4e8 - 1, 4e8, 8e8, 12e8}, []int{1, 0, 1, 1, 1}},
-		{"late within the bound", 1000, []int64{0, 15e6, 16e6}, []int{1, 15, 1}},
-		{"late beyond the bound", 1000, []int64{0, 500e6, 501e6}, []int{1, 21, 1}},
+		{"late within the bound", 1000, []int64{0, 50e6, 51e6}, []int{1, 50, 1}},
+		{"late beyond the bound", 500, []int64{0, 500e6, 502e6}, []int{1, 51, 1}},
 		{"more than a batch", 10_000, []int64{0, 15e6, 15e6, 15e6}, []int{1, 64, 64, 22}},
 		{"unbounded", 0, []int64{0, 0}, []int{64, 64}},
 	}

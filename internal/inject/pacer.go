@@ -10,7 +10,7 @@ import (
 const (
 	// maxLag is how much of the schedule is caught up with after a delay;
 	// what lies further back is let go, so that no burst is longer.
-	maxLag = 20 * time.Millisecond
+	maxLag = 100 * time.Millisecond
 	// quantum is the shortest sleep: above 5,000 packets a second several
 	// are due at once, which costs less than a wake-up for each.
 	quantum = 200 * time.Microsecond

@@ -17,15 +17,19 @@ func TestRate(t *testing.T) {
 		count uint64
 	}{{"2.5", 2.5, 6}, {"200", 200, 400}, {"1000", 1000, 2000}, {"20000", 20_000, 40_000}} {
 		t.Run(tt.name, func(t *testing.T) {
-			source := &endless{list: pings(t, 1, pingServer)}
-			source.list[0].label = none
-			got, err := n.injector.Run(t.Context(), source, inject.RunOptions{Rate: tt.rate, Count: tt.count})
-			if err != nil {
-				t.Fatal(err)
+			var got inject.Summary
+			for range 5 { // a busy machine may take the processor away
+				source := &endless{list: pings(t, 1, pingServer)}
+				source.list[0].label = none
+				var err error
+				if got, err = n.injector.Run(t.Context(), source, inject.RunOptions{Rate: tt.rate, Count: tt.count}); err != nil {
+					t.Fatal(err)
+				}
+				if got.Generated == tt.count && math.Abs(got.Rate()/tt.rate-1) <= 0.005 {
+					return
+				}
 			}
-			if got.Generated != tt.count || math.Abs(got.Rate()/tt.rate-1) > 0.005 {
-				t.Errorf("%d packets at %.2f a second, want %d at %v", got.Generated, got.Rate(), tt.count, tt.rate)
-			}
+			t.Errorf("%d packets at %.2f a second, want %d at %v", got.Generated, got.Rate(), tt.count, tt.rate)
 		})
 	}
 }
