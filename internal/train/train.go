@@ -123,7 +123,7 @@ func Train(ctx context.Context, data Data, opts Options) (*Result, error) {
 
 // The recipes' defaults.
 const (
-	ganSteps, ganBatch     = 600, 64
+	ganSteps, ganBatch     = 450, 64
 	paperSteps, paperBatch = 400, 32
 	checkpoints            = 10
 )
