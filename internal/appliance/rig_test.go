@@ -104,10 +104,10 @@ func must(tb testing.TB, err error) {
 	}
 }
 
-// eventually polls until ok, and fails with what after ten seconds.
+// eventually polls until ok, and fails with what after a minute.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeoutCause(t.Context(), 10*time.Second, errors.New(what))
+	ctx, cancel := context.WithTimeoutCause(t.Context(), time.Minute, errors.New(what))
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
