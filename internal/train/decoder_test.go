@@ -164,6 +164,7 @@ func (d decoderCase) expected(b int, digits []uint8, end int, w []float32) float
 // TestTrainingDrawsWhatSamplersDraw: the batch that training sees and the sampler of the exported model follow the
 // same distribution, here of weights far from where training starts.
 func TestTrainingDrawsWhatSamplersDraw(t *testing.T) {
+	skipInShort(t)
 	opts, err := Options{Seed: 1, Batch: 50, Prior: model.PriorUniform}.withDefaults()
 	if err != nil {
 		t.Fatal(err)

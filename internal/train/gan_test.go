@@ -31,9 +31,7 @@ func skewed(rng *rand.Rand, n int) [][]byte {
 // TestAdversarialTrainingLearns: from a prior that knows only what is possible, the critic must teach the generator
 // what is likely. The chosen model is judged on packets that training has not seen, with other noise.
 func TestAdversarialTrainingLearns(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes 10 s of CPU, and many times that with the race detector")
-	}
+	skipInShort(t)
 	rng := rand.New(rand.NewPCG(1, 1))
 	opts := Options{Prior: model.PriorUniform, Seed: 1, Steps: 120, Batch: 32, Threads: 2}
 	r := mustTrain(t, Data{{"ping", skewed(rng, 500)}}, opts)
@@ -47,6 +45,7 @@ func TestAdversarialTrainingLearns(t *testing.T) {
 
 // TestNeverWorseThanStep0: whatever training does, the chosen checkpoint is no worse than step 0.
 func TestNeverWorseThanStep0(t *testing.T) {
+	skipInShort(t)
 	for _, prior := range []model.Prior{model.PriorFrequency, model.PriorUniform} {
 		r := mustTrain(t, lanData(1, 60), Options{Prior: prior, Seed: 1, Steps: 6, Batch: 8, CheckpointEvery: 2})
 		at := slices.IndexFunc(r.Curve, func(c Checkpoint) bool { return c.Step == r.Chosen })
