@@ -12,6 +12,10 @@ DEPS_LAB  := tcpdump
 DEPS_TEST := iproute2 iputils-ping ethtool nginx-light unbound bind9-dnsutils curl procps gcc libc6-dev
 DEPS_BPF  := clang-14 llvm-14 libbpf-dev linux-libc-dev
 
+# Under the race detector: what has goroutines of its own. -short leaves out training's long tests,
+# which run without it.
+RACE_PACKAGES = $(shell $(GO) list ./... | grep -v -e /internal/quality -e /internal/encoding -e /internal/packet -e /internal/config)
+
 export CGO_ENABLED = 0
 
 .PHONY: all deps deps-lab build lab test check lint generate generate-check fuzz bench fresh package clean
@@ -35,7 +39,7 @@ lab: deps-lab build
 # Everything: what CI runs.
 test check: deps generate-check lint
 	@rm -rf build/test && mkdir -p build/test
-	CGO_ENABLED=1 $(GO) test -race -short $(PACKAGES)
+	CGO_ENABLED=1 PACGAN_REQUIRE_ROOT=1 $(GO) test -race -short -timeout 15m $(RACE_PACKAGES)
 	PACGAN_REQUIRE_ROOT=1 $(GO) test -timeout 15m $(PACKAGES)
 	$(MAKE) --no-print-directory fuzz
 	$(GO) test -run '^$$' -bench . -benchtime 1x $(PACKAGES) >build/test/bench.txt || { cat build/test/bench.txt; exit 1; }
@@ -64,6 +68,14 @@ fuzz:
 
 bench:
 	@$(GO) run ./bench $(if $(ONLY),-only $(ONLY))
+
+# build/*.deb and build/*.rpm of this machine's architecture.
+PACKAGE_VERSION ?= 0.1.0~dev
+package: build
+	@for format in deb rpm; do \
+		( cd packaging && ARCH=$$($(GO) env GOARCH) PACKAGE_VERSION='$(PACKAGE_VERSION)' \
+			$(GO) tool nfpm package --packager $$format --target ../build/ ) || exit 1; \
+	done
 
 # The README's two commands in a bare Debian 12.
 fresh:
