@@ -11,7 +11,7 @@ import (
 
 // quality measures the generated packets of a label against the real ones.
 func (r *labRun) quality(ctx context.Context, label string, generated [][]byte) (quality.Report, error) {
-	train, heldOut, err := realPackets(r.store, label)
+	train, heldOut, _, err := realPackets(r.store, label)
 	if err != nil {
 		return quality.Report{}, err
 	}

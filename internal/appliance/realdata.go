@@ -32,16 +32,17 @@ func ipPackets(captured []packet.Packet) (packets [][]byte, others int) {
 }
 
 // realPackets are a label's packets in a store, those that training sees and
-// those held out from it.
-func realPackets(store *dataset.Store, label string) (trained, heldOut [][]byte, err error) {
+// those held out from it, and how many frames carried something other than
+// IPv4.
+func realPackets(store *dataset.Store, label string) (trained, heldOut [][]byte, others int, err error) {
 	captured, err := store.Read(label, 0)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, 0, err
 	}
 	a, b := dataset.Split(captured)
-	trained, _ = ipPackets(a)
-	heldOut, _ = ipPackets(b)
-	return trained, heldOut, nil
+	trained, others = ipPackets(a)
+	heldOut, more := ipPackets(b)
+	return trained, heldOut, others + more, nil
 }
 
 // trainData reads what the flags name.
@@ -53,16 +54,19 @@ func (p *Program) trainData(o trainOptions) (train.Data, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := storeData(store)
+	data, err := p.storeData(store)
 	return data, errors.Join(err, store.Close())
 }
 
-func storeData(store *dataset.Store) (train.Data, error) {
+func (p *Program) storeData(store *dataset.Store) (train.Data, error) {
 	var data train.Data
 	for _, label := range store.Labels() {
-		trained, _, err := realPackets(store, label)
+		trained, _, others, err := realPackets(store, label)
 		if err != nil {
 			return nil, err
+		}
+		if others > 0 {
+			fmt.Fprintf(p.Stderr, "label %q: left out %s frames that are not IPv4\n", label, thousands(others))
 		}
 		data = append(data, train.Set{Label: label, Packets: trained})
 	}
