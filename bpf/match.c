@@ -208,7 +208,6 @@ static __always_inline void tell(struct __sk_buff *skb, const struct expectation
 		odd(ODD_LOST);
 		return;
 	}
-	__builtin_memset(e, 0, sizeof(*e));
 	e->id = v->id;
 	e->seq = s->seq;
 	e->ack = s->ack;
@@ -216,8 +215,14 @@ static __always_inline void tell(struct __sk_buff *skb, const struct expectation
 	e->flags = s->flags;
 	e->verdict = verdict;
 	e->label = v->label;
-	if (n >= 4 && n <= TCP_OPTIONS && !bpf_skb_load_bytes(skb, l4 + sizeof(struct tcphdr), e->options, n))
-		e->option_length = n;
+	e->option_length = 0;
+	if (n >= 4 && n <= TCP_OPTIONS) {
+		/* Linux 6.1 forgets that n is not 0, but for this form. */
+		opaque(n);
+		n = ((n - 1) & (TCP_OPTIONS_ROOM - 1)) + 1;
+		if (!bpf_skb_load_bytes(skb, l4 + sizeof(struct tcphdr), e->options, n))
+			e->option_length = n;
+	}
 	bpf_ringbuf_submit(e, 0);
 }
 

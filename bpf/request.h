@@ -12,9 +12,10 @@
 
 #include "expect.h"
 
-/* opaque keeps the compiler from rewriting a packet pointer's comparison into
- * arithmetic on the packet's end, which verifiers refuse. */
-#define opaque(p) asm volatile("" : "+r"(p))
+/* opaque hides from the compiler where a value comes from. It keeps it from
+ * rewriting a packet pointer's comparison into arithmetic on the packet's end,
+ * and from dropping the masks that tell the verifier a value's bound. */
+#define opaque(v) asm volatile("" : "+r"(v))
 
 #define ICMP_ECHO_REPLY 0
 #define ICMP_ECHO 8 /* linux/icmp.h drags in the C library */
@@ -22,9 +23,10 @@
 #define IP_FRAGMENT 0x3fff /* more fragments, or an offset */
 #define DNS_HEADER 12
 #define HASH_WORDS 192  /* payload bytes hashed: 1,536, more than an Ethernet frame has */
+#define MAX_PAYLOAD 0x3fff /* longer ones are not hashed; no MTU is so large */
 #define NAME_LABELS 128 /* a name of 255 bytes has at most 127 (RFC 1035, 2.3.4) */
 #define NAME_WORDS 32
-#define MAX_OFFSET 1024 /* no header of ours begins later */
+#define MAX_OFFSET 1023 /* no header of ours begins later */
 
 struct dns_header {
 	__be16 id;
@@ -77,13 +79,17 @@ __noinline __u32 payload_hash(struct __sk_buff *skb, __u32 off, __u32 n)
 {
 	void *end = (void *)(long)skb->data_end;
 	void *p = (void *)(long)skb->data;
+	__u32 last, left = n;
 	__u64 h = n;
-	__u32 left = n;
 	int i;
 
 	/* Eight bytes of header precede, so the last word may reach into them. */
-	if (off < 8 || off > MAX_OFFSET || n > 0xffff - MAX_OFFSET)
+	if (off < 8 || off > MAX_OFFSET || n > MAX_PAYLOAD)
 		return 0;
+	opaque(off);
+	opaque(n);
+	off &= MAX_OFFSET; /* the verifier of Linux 6.1 has lost the bounds by now */
+	n &= MAX_PAYLOAD;
 	p += off;
 	for (i = 0; i < HASH_WORDS && left >= 8; i++, left -= 8, p += 8) {
 		opaque(p);
@@ -91,7 +97,11 @@ __noinline __u32 payload_hash(struct __sk_buff *skb, __u32 off, __u32 n)
 			return 0;
 		h = mix(h, *(__u64 *)p);
 	}
-	p = (void *)(long)skb->data + (off + n - 8);
+	last = off + n - 8;
+	opaque(last);
+	last &= 0x7fff;
+	p = (void *)(long)skb->data + last;
+	opaque(p);
 	if (p + 8 > end)
 		return 0;
 	h = mix(h, shift_out(*(__u64 *)p, n < 8 ? n : 8));
@@ -104,13 +114,15 @@ __noinline __u32 question_hash(struct __sk_buff *skb, __u32 off, __u32 limit)
 {
 	void *end = (void *)(long)skb->data_end;
 	void *data = (void *)(long)skb->data;
-	__u32 name, pos, n, left;
+	__u32 name, pos, last, n, left;
 	__u64 h;
 	void *p;
 	int i;
 
 	if (off > MAX_OFFSET || limit > 0xffff)
 		return 0;
+	opaque(off);
+	off &= MAX_OFFSET;
 	name = pos = off + DNS_HEADER;
 	for (i = 0; i < NAME_LABELS; i++) {
 		__u8 len;
@@ -143,7 +155,11 @@ __noinline __u32 question_hash(struct __sk_buff *skb, __u32 off, __u32 limit)
 			return 0;
 		h = mix(h, fold_case(*(__u64 *)p));
 	}
-	p = data + (name + n - 8);
+	last = name + n - 8;
+	opaque(last);
+	last &= 0x7ff;
+	p = data + last;
+	opaque(p);
 	if (p + 12 > end)
 		return 0;
 	h = mix(h, fold_case(shift_out(*(__u64 *)p, n < 8 ? n : 8)));

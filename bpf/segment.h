@@ -5,7 +5,8 @@
 
 #include "verdict.h"
 
-#define TCP_OPTIONS 40
+#define TCP_OPTIONS 40      /* what a header has room for */
+#define TCP_OPTIONS_ROOM 64 /* what a verifier is content with: see tell */
 
 /* One TCP segment of the peer. */
 struct segment {
@@ -17,7 +18,7 @@ struct segment {
 	__u8 flags;          /* as in the TCP header */
 	__u8 label;
 	__u8 option_length;
-	__u8 options[TCP_OPTIONS];
+	__u8 options[TCP_OPTIONS_ROOM]; /* the first option_length are written */
 	__u8 pad[3];
 };
 

@@ -51,6 +51,9 @@ func TestKernelBins(t *testing.T) {
 	v := mustOpen(t, Options{Timeout: time.Minute})
 	frame := mustEcho(t, 77, 3, pingData)
 	for _, age := range []time.Duration{time.Millisecond, 20 * time.Millisecond, time.Second, 16 * time.Second, 40 * time.Second} {
+		if age > kernelTime() {
+			continue // the machine was not up then
+		}
 		before := mustRTT(t, v)
 		start := kernelTime()
 		mustExpect(t, v, echoKey(pingData), pending(ping), age)

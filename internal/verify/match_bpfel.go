@@ -111,7 +111,7 @@ type matchSegment struct {
 	Flags        uint8
 	Label        uint8
 	OptionLength uint8
-	Options      [40]uint8
+	Options      [64]uint8
 	Pad          [3]uint8
 }
 

@@ -3,7 +3,6 @@ package verify
 import (
 	"bytes"
 	"testing"
-	"time"
 
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
@@ -57,7 +56,7 @@ func TestMatchEcho(t *testing.T) {
 		{name: "VLAN tag", key: key, expect: pending(ping), frame: tagged, action: pass, want: missed},
 		{name: "version 6", key: key, expect: pending(ping), frame: noVersion, action: pass, want: missed},
 		{name: "half an ICMP header", key: key, expect: pending(ping), frame: frame[:38], action: pass, want: missed},
-		{name: "late", key: key, expect: pending(ping), age: 31 * time.Second, frame: frame, action: steal, want: ends{Expired: 1, Late: 1, Stolen: 1}},
+		{name: "late", key: key, expect: pending(ping), age: tooLate, frame: frame, action: steal, want: ends{Expired: 1, Late: 1, Stolen: 1}},
 		{name: "again", key: key, expect: matchExpectation{Label: ping}, frame: frame, action: steal, want: ends{Duplicate: 1, Stolen: 1}},
 		{name: "one of two", key: key, expect: matchExpectation{Label: ping, State: 2}, frame: frame, action: steal,
 			want: ends{Answered: 1, Inflight: 1, Stolen: 1}},

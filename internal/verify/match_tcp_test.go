@@ -96,7 +96,7 @@ func TestMatchTCP(t *testing.T) {
 		{name: "reset", key: tcpKey, expect: sent(web), frame: mustSegment(t, segment(theirISS+1, ackAll, "RA"), ""), action: steal, want: rejected("rst")},
 		{name: "reset without ACK", key: tcpKey, expect: sent(web), frame: mustSegment(t, segment(theirISS+1, 0, "R"), ""), action: steal, want: rejected("rst")},
 		{name: "forged reset without ACK", key: tcpKey, expect: sent(web), frame: mustSegment(t, segment(theirISS+9, 0, "R"), ""), action: pass, want: missed},
-		{name: "late", key: tcpKey, expect: sent(web), age: time.Minute, frame: first("HTTP/1.1 200 OK"), action: steal, want: ends{Expired: 1, Late: 1, Stolen: 1}},
+		{name: "late", key: tcpKey, expect: sent(web), age: tooLate, frame: first("HTTP/1.1 200 OK"), action: steal, want: ends{Expired: 1, Late: 1, Stolen: 1}},
 		{name: "after the verdict", key: tcpKey, expect: matchExpectation{Label: web, Iss: ourISS, Flags: flagConversation | flagSent},
 			frame: mustSegment(t, segment(theirISS+20, ackAll, "FA"), ""), action: steal, want: ends{Stolen: 1}},
 		{name: "DNS", key: tcpKey, expect: sent(dns), frame: first("\x00\x20" + string(serializedDNS(t, response(9, "a", 0, 1)))), action: steal, want: answered},
@@ -173,7 +173,7 @@ func mustRead(tb testing.TB, v *Verifier) *Segment {
 // TestFullRingCostsNoCount fills the ring: user space misses segments, the
 // counts miss nothing.
 func TestFullRingCostsNoCount(t *testing.T) {
-	v := mustOpen(t, Options{Timeout: 30 * time.Second})
+	v := mustOpen(t, Options{Timeout: time.Minute})
 	const n = 20_000 // a record is 72 bytes, the ring 1 MiB
 	e := sent(web)
 	e.State = n

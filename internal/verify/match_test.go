@@ -111,6 +111,12 @@ type matchCase struct {
 	want   ends
 }
 
+// Short, so that tooLate is less than a virtual machine has been up for.
+const (
+	caseTimeout = 4 * time.Second
+	tooLate     = 5 * time.Second
+)
+
 var (
 	answered = ends{Answered: 1, Stolen: 1}
 	missed   = ends{Inflight: 1}
@@ -122,7 +128,7 @@ func rejected(reason string) ends {
 
 func runMatchCases(t *testing.T, cases []matchCase) {
 	t.Helper()
-	v := mustOpen(t, Options{Timeout: 30 * time.Second})
+	v := mustOpen(t, Options{Timeout: caseTimeout})
 	for _, tt := range cases {
 		t.Run(tt.name, func(t *testing.T) {
 			before := mustEnds(t, v, int(tt.expect.Label))

@@ -28,15 +28,15 @@ func TestSweep(t *testing.T) {
 	}{
 		{"fresh", matchExpectation{State: 1}, 0, ends{Inflight: 1}, true},
 		{"three fresh", matchExpectation{State: 3}, 0, ends{Inflight: 3}, true},
-		{"overdue", matchExpectation{State: 1}, 11 * time.Second, ends{Expired: 1}, true},
-		{"three overdue", matchExpectation{State: 3, Label: dns}, 11 * time.Second, ends{Expired: 3}, true},
-		{"answered", matchExpectation{}, 11 * time.Second, ends{}, true},
-		{"answered long ago", matchExpectation{}, 21 * time.Second, ends{}, false},
-		{"overdue for long", matchExpectation{State: 1}, time.Hour, ends{Expired: 1}, true}, // until the next sweep
+		{"overdue", matchExpectation{State: 1}, 3 * time.Second, ends{Expired: 1}, true},
+		{"three overdue", matchExpectation{State: 3, Label: dns}, 3 * time.Second, ends{Expired: 3}, true},
+		{"answered", matchExpectation{}, 3 * time.Second, ends{}, true},
+		{"answered long ago", matchExpectation{}, 5 * time.Second, ends{}, false},
+		{"overdue for long", matchExpectation{State: 1}, 8 * time.Second, ends{Expired: 1}, true}, // until the next sweep
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			v := mustOpen(t, Options{Timeout: 10 * time.Second, Expectations: 1000})
+			v := mustOpen(t, Options{Timeout: 2 * time.Second, Expectations: 1000})
 			key := echoKey(pingData)
 			mustExpect(t, v, key, tt.expect, tt.age)
 			got := mustEnds(t, v, int(tt.expect.Label))
