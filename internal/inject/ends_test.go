@@ -140,6 +140,9 @@ func mustRun(tb testing.TB, c *exec.Cmd) {
 // TestStoppedRun cancels a run with packets parked and conversations open.
 func TestStoppedRun(t *testing.T) {
 	n := newNetwork(t, networkOptions{timeout: 300 * time.Millisecond})
+	for _, known := range []string{pingServer, webServer} { // only nobody's address is waited for
+		mustRun(t, gatewayCommand("ping", "-n", "-c", "1", "-W", "5", known))
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	list := []labelled{mustPing(t, "10.77.1.11", nobody, 1, 1, "abc")}
 	for i := range 50 {
