@@ -42,6 +42,7 @@ var mayImport = map[string][]string{
 	"internal/sgemm":       {},
 	"internal/train":       {"internal/encoding", "internal/model", "internal/sgemm"},
 	"internal/verify":      {"internal/hook", "internal/packet"},
+	"internal/web":         {"internal/verify"},
 }
 
 const module = "pacgan-appliance/"
