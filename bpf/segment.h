@@ -24,7 +24,7 @@ struct segment {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 20);
+	__uint(max_entries, 1 << 22);
 	__type(value, struct segment); /* for bpf2go -type; the map itself has none */
 } segments SEC(".maps");
 

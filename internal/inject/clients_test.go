@@ -62,7 +62,8 @@ func TestClientIsUndisturbed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, a := range n.settled(t)[:reply] {
-		if a.Generated < 100 || a.Answered+sum(a.Failed) != a.Generated {
+		// The client may hold a flow that we take: then it keeps it.
+		if a.Generated < 100 || a.success().Rate < 0.995 {
 			t.Errorf("label %s: %+v", a.Label, a)
 		}
 	}

@@ -1,7 +1,7 @@
 package inject
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -18,6 +18,9 @@ const (
 	routeRetry  = 2 * time.Second  // a destination without a route is looked up again after this
 	maxRoutes   = 1 << 16          // destinations remembered
 	updateQueue = 256
+	updateBytes = 1 << 18 // of each netlink socket
+
+	resubscribeAfter = 100 * time.Millisecond
 )
 
 // usable are the neighbour states whose address the kernel itself would use.
@@ -62,10 +65,12 @@ func newResolver(wireIndex int) (*resolver, error) {
 		index: wireIndex, handle: handle, done: make(chan struct{}), changed: make(chan struct{}, 1),
 		routes: map[netip.Addr]route{}, hops: map[netip.Addr]*hop{},
 	}
-	if err := r.subscribe(); err != nil {
-		r.close()
+	tables, err := r.subscribe()
+	if err != nil {
+		handle.Close()
 		return nil, fmt.Errorf("watch routes and neighbours: %w", err)
 	}
+	go r.follow(tables)
 	return r, nil
 }
 
@@ -74,47 +79,95 @@ func (r *resolver) close() {
 	r.handle.Close()
 }
 
-// subscribe follows the kernel's neighbour, route and link tables until close.
-func (r *resolver) subscribe() error {
-	neighbours := make(chan netlink.NeighUpdate, updateQueue)
-	routes := make(chan netlink.RouteUpdate, updateQueue)
-	links := make(chan netlink.LinkUpdate, updateQueue)
-	err := errors.Join(
-		netlink.NeighSubscribeWithOptions(neighbours, r.done, netlink.NeighSubscribeOptions{ListExisting: true}),
-		netlink.RouteSubscribeWithOptions(routes, r.done, netlink.RouteSubscribeOptions{}),
-		netlink.LinkSubscribeWithOptions(links, r.done, netlink.LinkSubscribeOptions{}),
-	)
-	go r.follow(neighbours, routes, links)
-	return err
+// tables are subscriptions to the kernel's tables. A channel closes when the
+// kernel had more news than the socket had room for.
+type tables struct {
+	neighbours chan netlink.NeighUpdate
+	routes     chan netlink.RouteUpdate
+	links      chan netlink.LinkUpdate
+	stop       chan struct{}
 }
 
-// follow ends when all three channels are closed, or one was never opened.
-func (r *resolver) follow(neighbours <-chan netlink.NeighUpdate, routes <-chan netlink.RouteUpdate, links <-chan netlink.LinkUpdate) {
+func (r *resolver) subscribe() (*tables, error) {
+	t := &tables{
+		make(chan netlink.NeighUpdate, updateQueue), make(chan netlink.RouteUpdate, updateQueue),
+		make(chan netlink.LinkUpdate, updateQueue), make(chan struct{}),
+	}
+	err := cmp.Or(
+		netlink.NeighSubscribeWithOptions(t.neighbours, t.stop, netlink.NeighSubscribeOptions{ListExisting: true, ReceiveBufferSize: updateBytes}),
+		netlink.RouteSubscribeWithOptions(t.routes, t.stop, netlink.RouteSubscribeOptions{ReceiveBufferSize: updateBytes}),
+		netlink.LinkSubscribeWithOptions(t.links, t.stop, netlink.LinkSubscribeOptions{ReceiveBufferSize: updateBytes}),
+	)
+	if err != nil {
+		close(t.stop)
+		return nil, err
+	}
+	return t, nil
+}
+
+// drain ends subscriptions: their senders may be waiting for a reader.
+func (t *tables) drain() {
+	close(t.stop)
+	for range t.neighbours {
+	}
+	for range t.routes {
+	}
+	for range t.links {
+	}
+}
+
+// follow keeps the mirror right until close. Where news were lost it begins
+// anew, as at first.
+func (r *resolver) follow(t *tables) {
+	for t != nil {
+		for r.take(t) {
+			r.signal()
+		}
+		go t.drain()
+		r.reset()
+		t = r.resubscribe()
+	}
+}
+
+// take waits for one piece of news; it is false when there will be no more.
+func (r *resolver) take(t *tables) bool {
+	select {
+	case <-r.done:
+		return false
+	case u, ok := <-t.neighbours:
+		if ok {
+			r.learn(u)
+		}
+		return ok
+	case _, ok := <-t.routes:
+		r.forget()
+		return ok
+	case _, ok := <-t.links:
+		r.forget()
+		return ok
+	}
+}
+
+// resubscribe tries until it can; nil after close.
+func (r *resolver) resubscribe() *tables {
 	for {
 		select {
 		case <-r.done:
-			return
-		case u, ok := <-neighbours:
-			if !ok {
-				neighbours = nil
-				continue
-			}
-			r.learn(u)
-		case _, ok := <-routes:
-			if !ok {
-				routes = nil
-				continue
-			}
-			r.forget()
-		case _, ok := <-links:
-			if !ok {
-				links = nil
-				continue
-			}
-			r.forget()
+			return nil
+		case <-time.After(resubscribeAfter):
 		}
-		r.signal()
+		if t, err := r.subscribe(); err == nil {
+			return t
+		}
 	}
+}
+
+// reset forgets all: what is still true will be heard again.
+func (r *resolver) reset() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	clear(r.routes)
+	clear(r.hops)
 }
 
 // signal wakes whoever waits for a next hop.
@@ -168,7 +221,7 @@ func (r *resolver) resolve(dst netip.Addr, now time.Time) (mac [6]byte, ready bo
 	if !known || way.reason != "" && now.After(way.until) {
 		way = r.lookUp(dst, now)
 		if len(r.routes) >= maxRoutes {
-			clear(r.routes)
+			r.prune()
 		}
 		r.routes[dst] = way
 	}
@@ -176,6 +229,16 @@ func (r *resolver) resolve(dst netip.Addr, now time.Time) (mac [6]byte, ready bo
 		return mac, false, way.reason
 	}
 	return r.neighbour(way.hop, now)
+}
+
+// prune makes room: it forgets the routes, and the hops that nobody has.
+func (r *resolver) prune() {
+	clear(r.routes)
+	for addr, h := range r.hops {
+		if !h.usable {
+			delete(r.hops, addr)
+		}
+	}
 }
 
 // neighbour gives a hop's address, or has the kernel look for it.

@@ -1,0 +1,42 @@
+package inject_test
+
+import (
+	"testing"
+
+	"pacgan-appliance/internal/inject"
+)
+
+// BenchmarkEndToEnd is packets a second, as fast as they go, with their
+// answers: from the kernel for pings, from nginx for conversations at 5,000 a
+// second. "success" is what was answered of them.
+func BenchmarkEndToEnd(b *testing.B) {
+	for _, bm := range []struct {
+		name  string
+		rate  float64
+		count uint64
+		make  func(tb testing.TB) labelled
+	}{
+		{"ping", 0, 50_000, func(tb testing.TB) labelled { return pings(tb, 1, pingServer)[0] }},
+		{"http", 5000, 5000, func(tb testing.TB) labelled {
+			return mustRequest(tb, 40000, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+		}},
+	} {
+		b.Run(bm.name, func(b *testing.B) {
+			n := newNetwork(b, networkOptions{})
+			startNginx(b, n.servers)
+			source := &endless{list: []labelled{bm.make(b)}}
+			label := source.list[0].label
+			b.ReportAllocs()
+			var rate float64
+			for b.Loop() {
+				s, err := n.injector.Run(b.Context(), source, inject.RunOptions{Rate: bm.rate, Count: bm.count})
+				if err != nil {
+					b.Fatal(err)
+				}
+				rate = s.Rate()
+			}
+			b.ReportMetric(rate, "packets/s")
+			b.ReportMetric(n.settled(b)[label].success().Rate, "success")
+		})
+	}
+}
