@@ -3,6 +3,7 @@ package inject
 import (
 	"fmt"
 	"hash/maphash"
+	"os"
 	"sync"
 	"time"
 
@@ -235,4 +236,4 @@ func (in *Injector) Conversations() int {
 }
 
 // errClosed ends what a Close takes the ground from.
-var errClosed = fmt.Errorf("inject: closed")
+var errClosed = fmt.Errorf("inject: %w", os.ErrClosed)

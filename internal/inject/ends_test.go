@@ -3,7 +3,9 @@ package inject_test
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"net/http"
+	"os"
 	"os/exec"
 	"testing"
 	"time"
@@ -169,3 +171,39 @@ func TestStoppedRun(t *testing.T) {
 
 // gatewayCommand runs in the test's own namespace.
 func gatewayCommand(name string, args ...string) *exec.Cmd { return exec.Command(name, args...) }
+
+// TestCloseEndsARun, and both sides say afterwards that they are closed.
+func TestCloseEndsARun(t *testing.T) {
+	n := newNetwork(t, networkOptions{})
+	source := &endless{list: pings(t, 1, pingServer)}
+	done := make(chan error, 1)
+	go func() {
+		_, err := n.injector.Run(context.Background(), source, inject.RunOptions{Rate: 1000})
+		done <- err
+	}()
+	eventually(t, "packets are answered", func() bool { return n.answered(t) > 10 })
+	if _, err := n.injector.Run(t.Context(), source, inject.RunOptions{}); err == nil || err.Error() != "inject: a run is under way" {
+		t.Errorf("second run: %v", err)
+	}
+	mustClose(t, n.injector)
+	if err := <-done; !errors.Is(err, os.ErrClosed) {
+		t.Errorf("the run that Close ended: %v", err)
+	}
+	if _, err := n.injector.Run(t.Context(), source, inject.RunOptions{}); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("a run after Close: %v", err)
+	}
+	n.settledVerifier(t)
+	mustClose(t, n.verifier)
+	if _, err := n.verifier.Counts(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("counts after Close: %v", err)
+	}
+}
+
+// settledVerifier waits until the matcher's side is at rest.
+func (n *network) settledVerifier(tb testing.TB) {
+	tb.Helper()
+	eventually(tb, "nothing is inflight", func() bool {
+		counts, err := n.verifier.Counts()
+		return err == nil && counts[ping].Inflight == 0
+	})
+}

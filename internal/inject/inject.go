@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -70,7 +71,9 @@ type Injector struct {
 	hops          *resolver
 	sender        *sender
 	conversations *conversations
-	running       atomic.Bool
+	running       sync.Mutex // held by Run, and for ever by Close
+	closed        chan struct{}
+	closing       sync.Once
 }
 
 // Open makes the injection cable, attaches the guard and opens the socket, in
@@ -93,7 +96,7 @@ func open(o Options) (*Injector, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := &Injector{options: o, wire: wire, ledger: newLedger(len(o.Labels))}
+	in := &Injector{options: o, wire: wire, ledger: newLedger(len(o.Labels)), closed: make(chan struct{})}
 	if err := in.start(); err != nil {
 		return nil, errors.Join(err, in.Close())
 	}
@@ -175,8 +178,19 @@ func wireInterface(name string) (*net.Interface, error) {
 }
 
 // Close takes the guard and the cable away: nothing leaves any more. A Run
-// under way ends with an error.
+// under way ends first, with an error; so a Source must not call Close.
 func (in *Injector) Close() error {
+	var err error
+	in.closing.Do(func() {
+		close(in.closed)
+		in.running.Lock()
+		err = in.release()
+	})
+	return err
+}
+
+// release closes what start got to.
+func (in *Injector) release() error {
 	var errs []error
 	if in.conversations != nil {
 		errs = append(errs, in.conversations.close())

@@ -72,10 +72,22 @@ type runner struct {
 // When ctx is done what waits is counted as failed (ReasonStopped),
 // conversations are reset, and the error is nil.
 func (in *Injector) Run(ctx context.Context, source Source, o RunOptions) (Summary, error) {
-	if !in.running.CompareAndSwap(false, true) {
+	if in.isClosed() {
+		return Summary{}, errClosed
+	}
+	if !in.running.TryLock() {
 		return Summary{}, errors.New("inject: a run is under way")
 	}
-	defer in.running.Store(false)
+	defer in.running.Unlock()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-in.closed:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	rate := o.Rate
 	if in.options.MaxRate > 0 && (rate == 0 || rate > in.options.MaxRate) {
 		rate = in.options.MaxRate
@@ -92,7 +104,20 @@ func (in *Injector) Run(ctx context.Context, source Source, o RunOptions) (Summa
 	}
 	r.giveUp()
 	r.summary.Elapsed = time.Duration(r.last - r.first)
-	return r.summary, cmp.Or(err, r.flush(), stopClock())
+	err = cmp.Or(err, r.flush(), stopClock())
+	if err == nil && in.isClosed() {
+		err = errClosed
+	}
+	return r.summary, err
+}
+
+func (in *Injector) isClosed() bool {
+	select {
+	case <-in.closed:
+		return true
+	default:
+		return false
+	}
 }
 
 // startClock runs the conversations' clock; the result ends it and them.

@@ -38,7 +38,9 @@ type Oddities struct {
 }
 
 // Counts sweeps, and then reads the kernel's counters: one entry for each
-// label, in the order of Options.Labels.
+// label, in the order of Options.Labels. While packets move, the counts are
+// not of one moment: a packet whose reply comes between two readings may be in
+// both Inflight and Answered. At rest they are exact.
 func (v *Verifier) Counts() ([]LabelCounts, error) {
 	v.sweeping.Lock()
 	defer v.sweeping.Unlock()
@@ -121,7 +123,7 @@ func (v *Verifier) Sweep() error {
 }
 
 func (v *Verifier) sweepLocked() error {
-	if v.sweep.Sweep == nil {
+	if v.closed {
 		return errClosed
 	}
 	if _, err := v.sweep.Sweep.Run(&ebpf.RunOptions{}); err != nil {

@@ -83,6 +83,8 @@ type Verifier struct {
 	link     io.Closer
 	segments *ringbuf.Reader
 	sweeping sync.Mutex // one sweep at a time: it writes the inflight counts
+	closed   bool       // under sweeping
+	closing  sync.Once
 }
 
 // Open loads the programs and attaches the matcher to the interface, in the
@@ -142,8 +144,14 @@ func (v *Verifier) Maps() Maps {
 }
 
 // Close takes the matcher off its interface and frees the maps; a Run under
-// way returns.
+// way returns. Later calls do nothing.
 func (v *Verifier) Close() error {
+	var err error
+	v.closing.Do(func() { err = v.release() })
+	return err
+}
+
+func (v *Verifier) release() error {
 	var errs []error
 	if v.link != nil {
 		errs = append(errs, v.link.Close())
@@ -153,5 +161,6 @@ func (v *Verifier) Close() error {
 	}
 	v.sweeping.Lock()
 	defer v.sweeping.Unlock()
+	v.closed = true
 	return errors.Join(append(errs, v.match.Close(), v.sweep.Close())...)
 }
