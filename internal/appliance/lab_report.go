@@ -6,6 +6,7 @@ import (
 	"io"
 	"path/filepath"
 
+	"pacgan-appliance/internal/model"
 	"pacgan-appliance/internal/quality"
 )
 
@@ -59,17 +60,24 @@ func printReport(w io.Writer, report *LabReport) error {
 	if err := writeTable(w, qualityHeader(), rows); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "\ntraining: %d steps in %.0f s (%.0f s of CPU); step %d was chosen by validation%s\n",
-		report.Train.Steps, report.Train.Seconds, report.Train.CPUSeconds, report.Train.Chosen, chosenMeans(report))
+	t := report.Train
+	_, err := fmt.Fprintf(w, "\ntraining: %d steps in %.0f s (%.0f s of CPU); %s\n",
+		t.Steps, t.Seconds, t.CPUSeconds, kept(report.Recipe, t.Chosen))
 	return err
 }
 
-// chosenMeans says in words what the adversarial part brought.
-func chosenMeans(report *LabReport) string {
-	if report.Recipe == "gan" && report.Train.Chosen == 0 {
-		return ": adversarial training found nothing better than the digit trees"
+// kept says in words which checkpoint a training kept, and so what its
+// adversarial part brought.
+func kept(recipe string, step int) string {
+	switch {
+	case recipe == string(model.RecipeTree):
+		return "the trees are all of the model"
+	case recipe == string(model.RecipePaper):
+		return fmt.Sprintf("the last step, %d, is kept, as in the paper", step)
+	case step == 0:
+		return "validation chose step 0: adversarial training found nothing better than the digit trees"
 	}
-	return ""
+	return fmt.Sprintf("validation chose step %d", step)
 }
 
 func outcomeHeader() []string {

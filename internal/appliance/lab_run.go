@@ -170,7 +170,7 @@ func (r *labRun) trainPhase(ctx context.Context) error {
 		return err
 	}
 	r.model, r.train = last.Model, *last.Report
-	ph.end(fmt.Sprintf("%s steps, step %d chosen by validation", thousands(r.train.Steps), r.train.Chosen))
+	ph.end(thousands(r.train.Steps) + " steps; " + kept(r.o.recipe, r.train.Chosen))
 	return nil
 }
 

@@ -104,7 +104,7 @@ func (p *Program) train(ctx context.Context, o trainOptions) error {
 	if o.json {
 		return json.NewEncoder(p.Stdout).Encode(trainEvent{Step: result.Steps, Steps: result.Steps, Model: dir, Report: &report})
 	}
-	ph.end(fmt.Sprintf("%s steps, step %d chosen by validation", thousands(result.Steps), result.Chosen))
+	ph.end(thousands(result.Steps) + " steps; " + kept(o.recipe, result.Chosen))
 	_, err = fmt.Fprintf(p.Stdout, "model %s\n", dir)
 	return err
 }

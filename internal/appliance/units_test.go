@@ -107,6 +107,19 @@ func TestReasons(t *testing.T) {
 	}
 }
 
+func TestKept(t *testing.T) {
+	got := []string{kept("tree", 0), kept("paper", 9), kept("gan", 0), kept("gan", 45)}
+	want := []string{
+		"the trees are all of the model",
+		"the last step, 9, is kept, as in the paper",
+		"validation chose step 0: adversarial training found nothing better than the digit trees",
+		"validation chose step 45",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("words (-want +got):\n%s", diff)
+	}
+}
+
 func TestThousands(t *testing.T) {
 	for give, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", -1234567: "-1,234,567"} {
 		if got := thousands(give); got != want {
