@@ -89,5 +89,6 @@ func (p *Program) rootCommand() *cobra.Command {
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
 	root.AddCommand(p.runCommand(), p.labCommand(), p.trainCommand(), p.generateCommand(), p.checkCommand())
+	root.AddCommand(p.controlCommands()...)
 	return root
 }

@@ -5,60 +5,87 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
-	"github.com/robfig/cron/v3"
-	"golang.org/x/sync/errgroup"
 
 	"pacgan-appliance/internal/config"
+	"pacgan-appliance/internal/control"
 	"pacgan-appliance/internal/dataset"
-	"pacgan-appliance/internal/inject"
 	"pacgan-appliance/internal/model"
 	"pacgan-appliance/internal/packet"
 )
 
 // How often the daemon does what it does beside the pipeline.
 const (
-	flushInterval  = time.Second      // captured packets to the disk
-	statusInterval = 2 * time.Second  // systemd's status line
-	pollInterval   = time.Second      // whether there are enough packets
-	retryInterval  = 10 * time.Minute // a first training that failed
+	flushInterval  = time.Second     // captured packets to the disk
+	statusInterval = 2 * time.Second // systemd's status line
 )
 
 // service is the daemon: it captures from the first minute, trains when there
 // are enough packets and then on its schedule, and injects what the current
-// model generates.
+// model generates. It does what the control socket and SIGHUP ask for.
 type service struct {
-	cfg    config.Config
-	store  *dataset.Store
-	tap    *tap
-	wire   *wire
-	source endlessSource
-	models string // directory
-	seed   uint64
-	log    *slog.Logger
-	notify func(state string) error
+	options serviceOptions
+	cfg     atomic.Pointer[config.Config] // in force
+	models  string                        // directory
+	started time.Time
+	log     *slog.Logger
+	notify  func(state string) error
+
+	store   *dataset.Store
+	tap     *tap
+	wire    *wire
+	control *control.Server
+
+	captured atomic.Uint64 // packets that the capture handed over
+	storing  pulse         // when it did last, or the dataset was flushed
+	current  atomic.Pointer[liveModel]
+	valve    *valve
+	trainer  *trainer
+	tasks    *supervisor
+	changing sync.Mutex // one pause, resume, reload or new model at a time
 }
 
-// endlessSource draws from the current model. A new model takes over between
-// two packets.
-type endlessSource struct {
-	current atomic.Pointer[modelSource]
+// serviceOptions are what the daemon is given beside its config.
+type serviceOptions struct {
+	path    string           // of the config file, to read it again
+	version string           // of the program
+	socket  string           // of the control API
+	hangups <-chan os.Signal // each asks for a reload
 }
 
-// Next implements inject.Source.
-func (s *endlessSource) Next() (label int, ip []byte, err error) { return s.current.Load().Next() }
+// liveModel is the model that packets are drawn from.
+type liveModel struct {
+	id       string
+	manifest *model.Manifest
+	model    *model.Model
+	source   *modelSource
+	seed     uint64
+}
+
+// socketPath is where a daemon of this config listens: in the directory that
+// systemd made for it, or else with its state.
+func socketPath(cfg config.Config, runtimeDirectory string) string {
+	if runtimeDirectory != "" {
+		return filepath.Join(runtimeDirectory, control.SocketName)
+	}
+	return filepath.Join(cfg.State.Dir, control.SocketName)
+}
 
 // openService opens all that the daemon needs, or nothing.
-func openService(cfg config.Config, log *slog.Logger) (_ *service, err error) {
+func openService(cfg config.Config, o serviceOptions, log *slog.Logger) (_ *service, err error) {
 	s := &service{
-		cfg: cfg, log: log, seed: uint64(time.Now().UnixNano()), models: filepath.Join(cfg.State.Dir, modelsDir), notify: notifySystemd,
+		options: o, log: log, models: filepath.Join(cfg.State.Dir, modelsDir), notify: notifySystemd, started: time.Now(),
+		trainer: newTrainer(), valve: newValve(rateOf(cfg)),
 	}
+	s.cfg.Store(&cfg)
+	s.tasks = newSupervisor(s.jobs(), log)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -68,18 +95,27 @@ func openService(cfg config.Config, log *slog.Logger) (_ *service, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.control, err = control.Listen(o.socket); err != nil {
+		return nil, err
+	}
 	if s.tap, err = openTap(cfg, s.store); err != nil {
 		return nil, err
 	}
-	if s.wire, err = openWire(cfg); err != nil {
+	bounds := cfg
+	bounds.Safety.MaxRate = 0 // a reload may change it: the valve keeps to it
+	if s.wire, err = openWire(bounds); err != nil {
 		return nil, err
 	}
+	s.valve.injector = s.wire.injector
 	return s, s.loadCurrent()
 }
 
 // close takes the programs off the interfaces and leaves the state on disk.
 func (s *service) close() error {
 	var errs []error
+	if s.control != nil {
+		errs = append(errs, s.control.Close())
+	}
 	if s.wire != nil {
 		errs = append(errs, s.wire.close())
 	}
@@ -104,42 +140,84 @@ func (s *service) loadCurrent() error {
 	return s.use(id)
 }
 
-// use has the source draw from a model.
+// use has packets drawn from a model on disk.
 func (s *service) use(id string) error {
-	m, _, err := model.Load(filepath.Join(s.models, id))
+	m, manifest, err := model.Load(filepath.Join(s.models, id))
 	if err != nil {
 		return err
 	}
-	source, err := newModelSource(m, labelNames(s.cfg), shares(s.cfg), endless, s.seed)
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	live, err := newLiveModel(id, manifest, m, *s.cfg.Load())
 	if err != nil {
-		return fmt.Errorf("model %s: %w: retrain with the labels of this config", id, err)
+		return err
 	}
-	s.source.current.Store(source)
-	s.log.Info("injecting from model", "model", id, "seed", s.seed)
+	s.draw(live)
 	return nil
+}
+
+// newLiveModel makes a model that is loaded ready to draw from, mixed as cfg
+// says.
+func newLiveModel(id string, manifest *model.Manifest, m *model.Model, cfg config.Config) (*liveModel, error) {
+	seed := uint64(time.Now().UnixNano()) // another one each time: packets must not come again
+	source, err := newModelSource(m, labelNames(cfg), shares(cfg), endless, seed)
+	if err != nil {
+		return nil, fmt.Errorf("model %s: %w: retrain with the labels of this config", id, err)
+	}
+	return &liveModel{id: id, manifest: manifest, model: m, source: source, seed: seed}, nil
+}
+
+// mix makes the current model ready for another config; nil without a model.
+func (s *service) mix(cfg config.Config) (*liveModel, error) {
+	now := s.current.Load()
+	if now == nil {
+		return nil, nil
+	}
+	return newLiveModel(now.id, now.manifest, now.model, cfg)
+}
+
+// draw has packets drawn from a model. It takes over between two packets.
+func (s *service) draw(m *liveModel) {
+	s.current.Store(m)
+	s.valve.fill(m.source)
+	s.log.Info("drawing packets from model", "model", m.id, "seed", m.seed)
+}
+
+// jobs are the daemon's tasks, each with its sign of life.
+func (s *service) jobs() []job {
+	return []job{
+		{"capture", func(ctx context.Context) error { return s.tap.capture.Run(ctx, s.keep) }, s.captureAlive()},
+		{"dataset", func(ctx context.Context) error { return every(ctx, flushInterval, s.flush) }, s.storing.alive},
+		{"verifier", func(ctx context.Context) error { return s.wire.verifier.Run(ctx, s.wire.deliver) }, s.verifierAlive},
+		{"trainer", s.trainAlways, s.trainer.alive},
+		{"injector", s.valve.run, s.valve.alive},
+		{"control", func(ctx context.Context) error { return s.control.Run(ctx, s) }, s.controlAlive},
+		{"status", func(ctx context.Context) error { return every(ctx, statusInterval, s.tellSystemd) }, nil},
+		{"reload", s.reloadAlways, nil},
+		{"watchdog", s.watch, nil},
+	}
 }
 
 // run does the daemon's work until ctx ends.
 func (s *service) run(ctx context.Context) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return s.tap.capture.Run(ctx, s.keep) })
-	group.Go(func() error { return s.every(ctx, flushInterval, s.flush) })
-	group.Go(func() error { return s.wire.verifier.Run(ctx, s.wire.deliver) })
-	group.Go(func() error { return s.trainAlways(ctx) })
-	group.Go(func() error { return s.injectAlways(ctx) })
 	if err := s.notify(daemon.SdNotifyReady); err != nil {
 		return err
 	}
-	group.Go(func() error { return s.every(ctx, statusInterval, s.status) })
-	err := group.Wait()
+	err := s.tasks.run(ctx)
 	return errors.Join(err, s.notify(daemon.SdNotifyStopping))
 }
 
 // keep stores a captured packet. A full disk costs packets, which the store
 // counts, and not the daemon.
-func (s *service) keep(p packet.Packet) error { return s.forgiveFull(s.store.Append(p)) }
+func (s *service) keep(p packet.Packet) error {
+	s.captured.Add(1)
+	return s.forgiveFull(s.store.Append(p))
+}
 
-func (s *service) flush() error { return s.forgiveFull(s.store.Flush()) }
+func (s *service) flush() error {
+	s.storing.beat()
+	return s.forgiveFull(s.store.Flush())
+}
 
 func (s *service) forgiveFull(err error) error {
 	if errors.Is(err, dataset.ErrFull) {
@@ -150,7 +228,7 @@ func (s *service) forgiveFull(err error) error {
 }
 
 // every calls f at an interval until ctx ends.
-func (s *service) every(ctx context.Context, interval time.Duration, f func() error) error {
+func every(ctx context.Context, interval time.Duration, f func() error) error {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
@@ -177,104 +255,13 @@ func wait(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// trainAlways trains a first model as soon as there are enough packets, and
-// further ones on the schedule.
-func (s *service) trainAlways(ctx context.Context) error {
-	schedule, err := cron.ParseStandard(s.cfg.Train.Schedule)
-	if err != nil {
-		return fmt.Errorf("train.schedule: %w", err)
-	}
-	for s.source.current.Load() == nil {
-		if s.missing() != "" {
-			if !wait(ctx, pollInterval) {
-				return nil
-			}
-			continue
-		}
-		if !s.train(ctx) && !wait(ctx, retryInterval) {
-			return nil
-		}
-	}
-	for {
-		now := time.Now()
-		if !wait(ctx, schedule.Next(now).Sub(now)) {
-			return nil
-		}
-		if missing := s.missing(); missing != "" {
-			s.log.Warn("not trained on schedule: too few packets", "missing", missing)
-			continue
-		}
-		s.train(ctx)
-	}
-}
-
-// missing says which labels have too few packets to train, "" where none has.
-func (s *service) missing() string {
-	var parts []string
-	for _, name := range labelNames(s.cfg) {
-		if n := s.store.Count(name); n < s.cfg.Train.MinPackets {
-			parts = append(parts, fmt.Sprintf("%s %s of %s", name, thousands(n), thousands(s.cfg.Train.MinPackets)))
-		}
-	}
-	return strings.Join(parts, ", ")
-}
-
-// train trains a model in a child process and takes it up. A failure is
-// logged, and the model in use stays.
-func (s *service) train(ctx context.Context) bool {
-	err := s.store.Sync()
-	var last trainEvent
-	if err == nil {
-		s.log.Info("training", "recipe", s.cfg.Train.Recipe)
-		last, err = trainChild(ctx, []string{
-			"--state", s.cfg.State.Dir, "--recipe", string(s.cfg.Train.Recipe), "--seed", strconv.FormatInt(time.Now().UnixNano(), 10),
-		}, func(trainEvent) {})
-	}
-	if ctx.Err() != nil {
-		return false
-	}
-	if err == nil {
-		id := filepath.Base(last.Model)
-		err = errors.Join(model.Promote(s.models, id), s.use(id))
-	}
-	if err != nil {
-		s.log.Error("training failed; the model in use, if any, stays", "error", err)
-		return false
-	}
-	s.log.Info("trained", "model", last.Model, "seconds", last.Report.Seconds, "steps", last.Report.Steps, "chosen", last.Report.Chosen)
-	return true
-}
-
-// injectAlways injects from the first model on, until ctx ends.
-func (s *service) injectAlways(ctx context.Context) error {
-	for s.source.current.Load() == nil {
-		if !wait(ctx, pollInterval) {
-			return nil
-		}
-	}
-	_, err := s.wire.injector.Run(ctx, &s.source, inject.RunOptions{Rate: s.cfg.Inject.Rate.PerSecond})
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
-}
-
-// status tells systemd in one line what the daemon is doing.
-func (s *service) status() error {
-	if s.source.current.Load() == nil {
-		missing := s.missing()
-		if missing == "" {
-			return s.notify("STATUS=training the first model")
-		}
-		return s.notify("STATUS=capturing: " + missing + " packets")
-	}
-	counts, err := s.wire.counts()
+// tellSystemd says in one line what the daemon is doing.
+func (s *service) tellSystemd() error {
+	line, err := s.line()
 	if err != nil {
 		return err
 	}
-	success := totalOf(counts).success()
-	return s.notify(fmt.Sprintf("STATUS=injecting %g/s, %s answered (%s of %s)",
-		s.cfg.Inject.Rate.PerSecond, percent(success.Rate), thousands(success.Answered), thousands(success.Decided)))
+	return s.notify("STATUS=" + line)
 }
 
 // notifySystemd tells the service manager, where one asked to be told.
@@ -284,3 +271,6 @@ func notifySystemd(state string) error {
 	}
 	return nil
 }
+
+// oneLine writes an error, such as a config's faults, on one line.
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }

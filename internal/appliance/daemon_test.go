@@ -64,7 +64,7 @@ func (m *manager) state() (ready bool, status string) {
 	return m.ready, m.last
 }
 
-var injecting = regexp.MustCompile(`^injecting 500/s, [0-9.]+ % answered \(([0-9,]+) of [0-9,]+\)$`)
+var injecting = regexp.MustCompile(`^injecting 500/s, [0-9.]+ % answered \(([0-9,]+) of [0-9,]+\), model [0-9]+ (s|min) old$`)
 
 // answered is the number of answered packets that the status tells.
 func (m *manager) answered() int {

@@ -21,6 +21,7 @@ var mayImport = map[string][]string{
 	"internal/appliance":   {"*"},
 	"internal/capture":     {"internal/hook", "internal/packet"},
 	"internal/config":      {},
+	"internal/control":     {},
 	"internal/dataset":     {"internal/packet"},
 	"internal/encoding":    {},
 	"internal/hook":        {},

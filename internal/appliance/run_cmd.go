@@ -5,16 +5,21 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
 
 	"github.com/coreos/go-systemd/v22/journal"
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"pacgan-appliance/internal/config"
 )
 
 const runLong = `Captures from the first minute, trains once there are enough packets of every label and then on
 the schedule, and injects what the current model generates, until it is stopped. Tells systemd when it is
-ready and what it is doing.`
+ready and what it is doing. SIGHUP reloads the config: allow-list, rates, shares and training at once, as
+a whole or not at all. The commands status, pause, resume, retrain and reload talk to it.`
 
 // runCommand is the daemon.
 func (p *Program) runCommand() *cobra.Command {
@@ -39,7 +44,16 @@ func (p *Program) serve(ctx context.Context, path string) error {
 		return err
 	}
 	slog.SetDefault(slog.New(logHandler(p.Stderr)))
-	s, err := openService(cfg, slog.With("component", "daemon"))
+	hangups := make(chan os.Signal, 1) // a second one while a reload is under way adds nothing
+	signal.Notify(hangups, unix.SIGHUP)
+	defer signal.Stop(hangups)
+	path, err = filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	s, err := openService(cfg, serviceOptions{
+		path: path, version: p.Version, socket: socketPath(cfg, os.Getenv("RUNTIME_DIRECTORY")), hangups: hangups,
+	}, slog.With("component", "daemon"))
 	if err != nil {
 		return err
 	}

@@ -147,7 +147,7 @@ func handler(d Daemon) http.Handler {
 func write(w http.ResponseWriter, code int, v any) {
 	body, err := json.Marshal(v)
 	if err != nil {
-		code, body = http.StatusInternalServerError, []byte(`{"error":"the status does not encode to JSON"}`)
+		code, body = http.StatusInternalServerError, fmt.Appendf(nil, `{"error":%q}`, err)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)

@@ -1,0 +1,311 @@
+package appliance
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"pacgan-appliance/internal/control"
+	"pacgan-appliance/internal/lab"
+	"pacgan-appliance/internal/lab/labtest"
+)
+
+// running is a daemon in a process of its own, on a lab's gateway.
+type running struct {
+	cmd     *exec.Cmd
+	stderr  *lockedBuffer
+	manager *manager
+	network *lab.Lab
+	client  *control.Client
+	config  string // path
+	text    string // of the config
+	socket  string
+	ended   bool
+}
+
+// mustDaemon starts the daemon on a lab and waits for READY=1. edit may change
+// the config that it starts with.
+func mustDaemon(t *testing.T, edit func(text string) string) *running {
+	t.Helper()
+	labtest.RequireRoot(t)
+	network, err := lab.New(lab.Options{Servers: lab.Embedded, Seed: 3})
+	must(t, err)
+	t.Cleanup(func() { must(t, network.Close()) })
+	state := filepath.Join(t.TempDir(), "state")
+	o := labOptions{labels: lab.Labels(), rate: 500, recipe: "tree"}
+	cfg, _, err := o.config(state)
+	must(t, err)
+	cfg.Train.MinPackets = 300
+	text, err := cfg.Dump()
+	must(t, err)
+	d := &running{
+		stderr: &lockedBuffer{}, network: network, text: string(text), socket: filepath.Join(state, control.SocketName),
+		config: filepath.Join(t.TempDir(), "config.toml"),
+	}
+	if edit != nil {
+		d.text = edit(d.text)
+	}
+	mustWrite(t, d.config, d.text)
+	d.client = control.NewClient(d.socket)
+	t.Setenv(asProgram, "1")
+	d.start(t)
+	return d
+}
+
+func (d *running) start(t *testing.T) {
+	t.Helper()
+	d.manager = mustManager(t)
+	d.cmd = exec.Command("/proc/self/exe", "run", "-c", d.config)
+	d.cmd.Stderr = d.stderr
+	must(t, d.cmd.Start())
+	t.Cleanup(func() {
+		if !d.ended {
+			_ = d.cmd.Process.Kill()
+			_ = d.cmd.Wait()
+		}
+		if t.Failed() {
+			t.Logf("the daemon said:\n%s", d.stderr)
+		}
+	})
+	eventually(t, "READY=1 does not come", func() bool { ready, _ := d.manager.state(); return ready })
+}
+
+// stop ends the daemon as systemd does, and returns how long that took.
+func (d *running) stop(t *testing.T) time.Duration {
+	t.Helper()
+	began := time.Now()
+	must(t, d.cmd.Process.Signal(syscall.SIGTERM))
+	d.ended = true
+	must(t, d.cmd.Wait())
+	return time.Since(began)
+}
+
+// train has real clients make what a first training needs, and waits until
+// packets are answered.
+func (d *running) train(t *testing.T) {
+	t.Helper()
+	for _, label := range lab.Labels() {
+		must(t, d.network.Traffic(t.Context(), label, 400, nil))
+	}
+	eventually(t, "no packet is answered", func() bool { return d.status(t).All.Answered > 100 })
+}
+
+func (d *running) status(t *testing.T) Status {
+	t.Helper()
+	var s Status
+	must(t, d.client.Status(t.Context(), &s))
+	return s
+}
+
+// do runs a command for this daemon and returns what it gave.
+func (d *running) do(t *testing.T, args ...string) result {
+	t.Helper()
+	got := run(t, append(args, "--socket", d.socket)...)
+	got.Stderr = strings.ReplaceAll(got.Stderr, filepath.Dir(d.config), "DIR")
+	return got
+}
+
+func (d *running) mustDo(t *testing.T, want string, args ...string) {
+	t.Helper()
+	if diff := cmp.Diff(result{ExitDone, want + "\n", ""}, d.do(t, args...)); diff != "" {
+		t.Fatalf("%v (-want +got):\n%s", args, diff)
+	}
+}
+
+func (d *running) mustRefuse(t *testing.T, want string, args ...string) {
+	t.Helper()
+	if diff := cmp.Diff(result{ExitFailed, "", "pacgan-appliance: " + want + "\n"}, d.do(t, args...)); diff != "" {
+		t.Fatalf("%v (-want +got):\n%s", args, diff)
+	}
+}
+
+// packetsOut is how many IPv4 packets, whoever sent them, leave the WAN
+// interface within a second.
+func packetsOut(t *testing.T) int {
+	t.Helper()
+	link, err := net.InterfaceByName(lab.GatewayWAN)
+	must(t, err)
+	const allFrames = 0x0300 // ETH_P_ALL in network order: only then outgoing ones are seen
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_NONBLOCK, allFrames)
+	must(t, err)
+	defer unix.Close(fd)
+	must(t, unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: allFrames, Ifindex: link.Index}))
+	wait(t.Context(), time.Second)
+	frame := make([]byte, 2048)
+	for sent := 0; ; {
+		n, from, err := unix.Recvfrom(fd, frame, 0)
+		if errors.Is(err, unix.EAGAIN) {
+			return sent
+		}
+		must(t, err)
+		link, ok := from.(*unix.SockaddrLinklayer)
+		if ok && link.Pkttype == unix.PACKET_OUTGOING && n > 14 && frame[12] == 8 && frame[13] == 0 {
+			sent++
+		}
+	}
+}
+
+// TestControl pauses, resumes, trains and asks a running daemon.
+func TestControl(t *testing.T) {
+	d := mustDaemon(t, nil)
+	first := d.status(t)
+	if diff := cmp.Diff([]shortfall{{"ping", 0, 300}, {"dns", 0, 300}, {"http", 0, 300}}, first.Missing); diff != "" {
+		t.Errorf("missing (-want +got):\n%s", diff)
+	}
+	if first.State != stateCapturing || first.Model != nil || first.Paused || first.Version != "test" || first.Rate != 500 {
+		t.Errorf("first status: %+v", first)
+	}
+	d.mustRefuse(t, "train: too few packets: ping 0 of 300, dns 0 of 300, http 0 of 300", "retrain")
+	d.mustDo(t, "not paused", "resume")
+	d.train(t)
+	if n := packetsOut(t); n == 0 {
+		t.Error("no packet left in a second at 500/s: the witness sees none")
+	}
+
+	d.mustDo(t, "paused: nothing is injected until resume", "pause")
+	if n := packetsOut(t); n > 0 {
+		t.Errorf("%d packets left after the reply", n)
+	}
+	d.mustDo(t, "paused already", "pause")
+	paused := d.status(t)
+	if paused.State != statePaused || !paused.Paused || paused.All.Generated == 0 || paused.All.OnWire == 0 {
+		t.Errorf("status while paused: %+v", paused)
+	}
+	eventually(t, "packets stay in flight", func() bool { return d.status(t).All.Inflight == 0 })
+	paused = d.status(t)
+	if got := paused.All.accounted(); got != paused.All.Generated {
+		t.Errorf("%d generated, %d accounted for", paused.All.Generated, got)
+	}
+	d.mustDo(t, "training with recipe tree", "retrain")
+	eventually(t, "no new model", func() bool { return d.status(t).Model.ID != paused.Model.ID })
+	if n := packetsOut(t); n > 0 {
+		t.Errorf("%d packets left after a new model took over, while paused", n)
+	}
+
+	d.mustDo(t, "resumed", "resume")
+	eventually(t, "injection does not go on", func() bool {
+		s := d.status(t)
+		return s.State == stateInjecting && s.All.Answered > paused.All.Answered+100
+	})
+	d.checkStatus(t)
+	if took := d.stop(t); took > 5*time.Second {
+		t.Errorf("SIGTERM took %v", took)
+	}
+	if _, err := os.Lstat(d.socket); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the socket is still there: %v", err)
+	}
+	d.mustRefuse(t, "no daemon listens on "+d.socket+": start it, or name its socket with --socket", "status")
+}
+
+// checkStatus compares what status prints with what it tells as JSON.
+func (d *running) checkStatus(t *testing.T) {
+	t.Helper()
+	var s Status
+	got := d.do(t, "status", "--json")
+	must(t, json.Unmarshal([]byte(got.Stdout), &s))
+	for _, label := range s.Labels {
+		if label.Answered == 0 || label.RTT.P50 <= 0 {
+			t.Errorf("label %s: %+v", label.Label, label)
+		}
+	}
+	if s.Capture.Seen < 1200 || s.Capture.Stored < 1200 || len(s.Capture.Labels) != 3 || s.Drops != (DropStatus{}) {
+		t.Errorf("capture %+v, drops %+v", s.Capture, s.Drops)
+	}
+	for _, task := range s.Tasks {
+		if diff := cmp.Diff(TaskStatus{Name: task.Name, Running: true}, task); diff != "" {
+			t.Errorf("task (-want +got):\n%s", diff)
+		}
+	}
+	table := d.do(t, "status").Stdout
+	want := regexp.MustCompile(`(?s)^injecting 500/s, [0-9.]+ % answered \([0-9,]+ of [0-9,]+\), model [0-9]+ s old; up [0-9]+ s
+model [0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}, recipe tree
+ +label +captured .*\n +ping +[0-9,]+ .*\n +dns .*\n +http .*\n +all +[0-9,]+ [^\n]*\n$`)
+	if !want.MatchString(table) {
+		t.Errorf("status does not look as it should:\n%s", table)
+	}
+	var out bytes.Buffer
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	must(t, watchStatus(ctx, d.client, &out, 10*time.Millisecond))
+	again := fmt.Sprintf("\x1b[%dA\x1b[J", strings.Count(table, "\n"))
+	if n := strings.Count(out.String(), again); n < 3 {
+		t.Errorf("the table is drawn over itself %d times:\n%q", n, out.String())
+	}
+}
+
+// TestStopWhileTraining ends a daemon whose training child is at work.
+func TestStopWhileTraining(t *testing.T) {
+	d := mustDaemon(t, func(text string) string { return strings.ReplaceAll(text, `recipe = "tree"`, `recipe = "gan"`) })
+	for _, label := range lab.Labels() {
+		must(t, d.network.Traffic(t.Context(), label, 400, nil))
+	}
+	eventually(t, "the training does not start", func() bool {
+		s := d.status(t)
+		return s.State == stateTraining && s.Training != nil && s.Training.Step > 0
+	})
+	d.mustRefuseLike(t, `^pacgan-appliance: train: a training is under way for [0-9]+ s\n$`, "retrain")
+	if took := d.stop(t); took > 5*time.Second {
+		t.Errorf("SIGTERM took %v", took)
+	}
+}
+
+func (d *running) mustRefuseLike(t *testing.T, pattern string, args ...string) {
+	t.Helper()
+	if got := d.do(t, args...); got.Code != ExitFailed || !regexp.MustCompile(pattern).MatchString(got.Stderr) {
+		t.Errorf("%v: %+v", args, got)
+	}
+}
+
+// TestControlCommandsWithoutDaemon pins what they say.
+func TestControlCommandsWithoutDaemon(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	mustWrite(t, "config.toml", goodConfig+"[state]\ndir = \""+dir+"\"\n")
+	tests := []struct {
+		name string
+		args []string
+		code int
+		want string
+	}{
+		{"socket", []string{"status", "--socket", "none.sock"}, ExitFailed,
+			"pacgan-appliance: no daemon listens on none.sock: start it, or name its socket with --socket"},
+		{"config", []string{"pause", "-c", "config.toml"}, ExitFailed,
+			"pacgan-appliance: no daemon listens on " + dir + "/control.sock: start it, or name its socket with --socket"},
+		{"no config", []string{"reload", "-c", "none.toml"}, ExitFailed, "pacgan-appliance: config none.toml: no such file or directory"},
+		{"installed", []string{"resume"}, ExitFailed,
+			"pacgan-appliance: no daemon listens on /var/lib/pacgan-appliance/control.sock: start it, or name its socket with --socket"},
+		{"both", []string{"retrain", "-c", "config.toml", "--socket", "x"}, ExitUsage,
+			"pacgan-appliance: if any flags in the group [socket config] are set none of the others can be; [config socket] were all set: see pacgan-appliance --help"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(result{tt.code, "", tt.want + "\n"}, run(t, tt.args...)); diff != "" {
+				t.Errorf("result (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestRoughly(t *testing.T) {
+	for give, want := range map[time.Duration]string{
+		-time.Second: "0 s", 59 * time.Second: "59 s", 119 * time.Minute: "119 min", 47 * time.Hour: "47 h", 49 * time.Hour: "2 d",
+	} {
+		if got := roughly(give); got != want {
+			t.Errorf("roughly(%v) = %s, want %s", give, got, want)
+		}
+	}
+}

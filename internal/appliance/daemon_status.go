@@ -1,0 +1,217 @@
+package appliance
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Status is what the daemon is doing: the JSON of GET /status. Fields may be
+// added, none goes away.
+type Status struct {
+	Version       string          `json:"version"`
+	State         string          `json:"state"` // capturing, training (the first model), injecting or paused
+	Line          string          `json:"line"`  // the same for a person, with numbers
+	Paused        bool            `json:"paused"`
+	Started       time.Time       `json:"started"`
+	UptimeSeconds float64         `json:"uptime_seconds"`
+	Rate          float64         `json:"rate"` // packets per second that are asked for
+	Allow         []string        `json:"allow"`
+	Model         *ModelStatus    `json:"model,omitempty"`    // none before the first training
+	Training      *TrainingStatus `json:"training,omitempty"` // none while nothing is trained
+	TrainingError string          `json:"training_error,omitempty"`
+	Missing       []shortfall     `json:"missing"` // labels with too few packets to train
+	Labels        []LabelReport   `json:"labels"`  // since the start, in the config's order
+	All           LabelReport     `json:"all"`
+	Capture       CaptureStatus   `json:"capture"`
+	Drops         DropStatus      `json:"drops"`
+	Tasks         []TaskStatus    `json:"tasks"`
+}
+
+// ModelStatus is the model that packets are drawn from.
+type ModelStatus struct {
+	ID         string    `json:"id"`
+	Recipe     string    `json:"recipe"`
+	Created    time.Time `json:"created"`
+	AgeSeconds float64   `json:"age_seconds"`
+}
+
+// TrainingStatus is how far the training under way is.
+type TrainingStatus struct {
+	Seconds float64 `json:"seconds"`
+	Step    int     `json:"step"`
+	Steps   int     `json:"steps"` // 0: not known yet
+}
+
+// CaptureStatus are the capture's and the dataset's counts since the start.
+type CaptureStatus struct {
+	Seen    uint64               `json:"seen"` // frames that entered the LAN interface
+	Ours    uint64               `json:"ours"` // of these, our own: not looked at
+	Labels  []LabelCaptureStatus `json:"labels"`
+	Stored  int                  `json:"stored"`
+	Evicted int                  `json:"evicted"` // to keep within state.max_bytes
+	Torn    int                  `json:"torn"`    // files whose end a crash had torn
+	Bytes   int64                `json:"bytes"`   // on disk now
+}
+
+// LabelCaptureStatus is what was captured of one label.
+type LabelCaptureStatus struct {
+	Label    string `json:"label"`
+	Captured uint64 `json:"captured"`
+	Dropped  uint64 `json:"dropped"`  // the ring was full
+	Oversize uint64 `json:"oversize"` // longer than the snap length
+	Stored   int    `json:"stored"`   // on disk now
+}
+
+// DropStatus are frames that were lost or refused, wherever that was.
+type DropStatus struct {
+	Ring         uint64 `json:"ring"`          // captured frames: the ring was full
+	Disk         int    `json:"disk"`          // captured packets: the disk was full
+	Foreign      uint64 `json:"foreign"`       // on the injection cable, not written by us
+	NotIPv4      uint64 `json:"not_ipv4"`      // refused by the guard
+	NotAllowed   uint64 `json:"not_allowed"`   // refused by the guard: outside the allow-list
+	Unexpected   uint64 `json:"unexpected"`    // refused by the guard: no room for the expectation
+	SegmentsLost uint64 `json:"segments_lost"` // that a conversation did not hear of
+}
+
+// The states of Status.
+const (
+	stateCapturing = "capturing"
+	stateTraining  = "training"
+	stateInjecting = "injecting"
+	statePaused    = "paused"
+)
+
+// state is what the daemon is doing, in one word.
+func (s *service) state() string {
+	switch {
+	case s.valve.isPaused():
+		return statePaused
+	case s.current.Load() != nil:
+		return stateInjecting
+	case s.trainer.running.Load() != nil:
+		return stateTraining
+	}
+	return stateCapturing
+}
+
+// counts reads every count while packets pass. A packet that gets its verdict
+// between two reads would be in flight and decided: it is taken as decided, so
+// that no rate is above 1. All other differences stay to be seen.
+func (s *service) counts() ([]labelCounts, error) {
+	counts, err := s.wire.counts()
+	for i := range counts {
+		c := &counts[i].Counts
+		ends := c.accounted() - c.Inflight
+		c.Inflight = min(c.Inflight, max(c.Generated, ends)-ends)
+	}
+	return counts, err
+}
+
+// line is what the daemon is doing, in one line.
+func (s *service) line() (string, error) {
+	counts, err := s.counts()
+	if err != nil {
+		return "", err
+	}
+	return s.lineOf(totalOf(counts)), nil
+}
+
+func (s *service) lineOf(all Counts) string {
+	success := all.success()
+	answered := fmt.Sprintf("%s answered (%s of %s)", percent(success.Rate), thousands(success.Answered), thousands(success.Decided))
+	switch s.state() {
+	case statePaused:
+		return "paused, " + answered
+	case stateInjecting:
+		age := time.Since(s.current.Load().manifest.Created)
+		return fmt.Sprintf("injecting %g/s, %s, model %s old", rateOf(*s.cfg.Load()), answered, roughly(age))
+	case stateCapturing:
+		if missing := s.missing(); missing != "" {
+			return "capturing: " + missing + " packets"
+		}
+	}
+	return "training the first model"
+}
+
+// Status implements control.Daemon.
+func (s *service) Status(context.Context) (any, error) {
+	counts, err := s.counts()
+	if err != nil {
+		return nil, err
+	}
+	cfg, now := s.cfg.Load(), time.Now()
+	out := Status{
+		Version: s.options.version, State: s.state(), Line: s.lineOf(totalOf(counts)), Paused: s.valve.isPaused(),
+		Started: s.started, UptimeSeconds: now.Sub(s.started).Seconds(), Rate: rateOf(*cfg), Allow: texts(cfg.Safety.Allow),
+		Missing: s.shortfalls(), All: reportAll(counts), Tasks: s.tasks.tasks(),
+	}
+	for i, c := range counts {
+		out.Labels = append(out.Labels, reportOf(s.wire.names[i], c))
+	}
+	if m := s.current.Load(); m != nil {
+		out.Model = &ModelStatus{
+			ID: m.id, Recipe: string(m.model.Recipe), Created: m.manifest.Created, AgeSeconds: now.Sub(m.manifest.Created).Seconds(),
+		}
+	}
+	s.trainer.describe(&out, now)
+	return out, s.describeCapture(&out)
+}
+
+// describe fills in the training under way, and why the last one failed.
+func (t *trainer) describe(out *Status, now time.Time) {
+	if r := t.running.Load(); r != nil {
+		out.Training = &TrainingStatus{Seconds: now.Sub(r.began).Seconds()}
+		if e := r.event.Load(); e != nil {
+			out.Training.Step, out.Training.Steps = e.Step, e.Steps
+		}
+	}
+	if last := t.last.Load(); last != nil && last.err != nil {
+		out.TrainingError = oneLine(last.err)
+	}
+}
+
+// describeCapture fills in the counts of the capture, the dataset and the guard.
+func (s *service) describeCapture(out *Status) error {
+	counters, err := s.tap.capture.Counters()
+	if err != nil {
+		return err
+	}
+	drops, err := s.wire.injector.Drops()
+	if err != nil {
+		return err
+	}
+	oddities, err := s.wire.verifier.Oddities()
+	if err != nil {
+		return err
+	}
+	stored := s.store.Stats()
+	out.Capture = CaptureStatus{
+		Seen: counters.Seen, Ours: counters.Ours, Stored: stored.Stored, Evicted: stored.Evicted, Torn: stored.Torn, Bytes: stored.Bytes,
+	}
+	out.Drops = DropStatus{
+		Disk: stored.Dropped, Foreign: drops.Foreign, NotIPv4: drops.NotIPv4, NotAllowed: drops.NotAllowed,
+		Unexpected: drops.Unexpected, SegmentsLost: oddities.SegmentsLost,
+	}
+	for _, l := range counters.Labels {
+		out.Capture.Labels = append(out.Capture.Labels, LabelCaptureStatus{
+			Label: l.Label, Captured: l.Labelled, Dropped: l.Dropped, Oversize: l.Oversize, Stored: s.store.Count(l.Label),
+		})
+		out.Drops.Ring += l.Dropped
+	}
+	return nil
+}
+
+// roughly writes a time as a person says it: 40 s, 12 min, 3 h, 9 d.
+func roughly(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", int(max(d, 0).Seconds()))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d < 2*day:
+		return fmt.Sprintf("%d h", int(d.Hours()))
+	}
+	return fmt.Sprintf("%d d", int(d/day))
+}

@@ -1,0 +1,143 @@
+package appliance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	maxDeaths   = 3           // of a task within deathWindow end the daemon
+	deathWindow = time.Minute //
+	backOff     = time.Second // before the first restart; twice as long before the next
+)
+
+// errEnded is the reason of a task that ended without one.
+var errEnded = errors.New("ended without a reason")
+
+// job is one of the daemon's long tasks. run returns when ctx ends, or with
+// the reason why it cannot go on. alive, where given, tells a task that hangs.
+type job struct {
+	name  string
+	run   func(ctx context.Context) error
+	alive func(ctx context.Context) error
+}
+
+// TaskStatus is how a task of the daemon fares.
+type TaskStatus struct {
+	Name      string `json:"name"`
+	Running   bool   `json:"running"` // false: waits for its restart
+	Restarts  int    `json:"restarts"`
+	LastError string `json:"last_error,omitempty"` // why it ended last
+}
+
+// supervisor runs the daemon's tasks and restarts those that end.
+type supervisor struct {
+	jobs    []job
+	log     *slog.Logger
+	backOff time.Duration
+
+	mu     sync.Mutex
+	status []TaskStatus
+	deaths [][]time.Time // within deathWindow
+}
+
+func newSupervisor(jobs []job, log *slog.Logger) *supervisor {
+	s := &supervisor{jobs: jobs, log: log, backOff: backOff, status: make([]TaskStatus, len(jobs)), deaths: make([][]time.Time, len(jobs))}
+	for i, j := range jobs {
+		s.status[i].Name = j.name
+	}
+	return s
+}
+
+// run runs every task until ctx ends, or until one has ended too often.
+func (s *supervisor) run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for i := range s.jobs {
+		group.Go(func() error { return s.keep(ctx, i) })
+	}
+	return group.Wait()
+}
+
+// keep runs one task, again and again.
+func (s *supervisor) keep(ctx context.Context, i int) error {
+	for {
+		s.began(i)
+		err := s.jobs[i].run(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err == nil {
+			err = errEnded
+		}
+		deaths := s.ended(i, err, time.Now())
+		if deaths >= maxDeaths {
+			return fmt.Errorf("task %s ended %d times within a minute: %w", s.jobs[i].name, deaths, err)
+		}
+		pause := s.backOff << (deaths - 1)
+		s.log.Error("a task ended and is restarted", "task", s.jobs[i].name, "in", pause, "error", err)
+		if !wait(ctx, pause) {
+			return nil
+		}
+	}
+}
+
+func (s *supervisor) began(i int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.status[i].Running = true
+	if s.status[i].LastError != "" {
+		s.status[i].Restarts++
+	}
+}
+
+// ended writes down a task's end and returns how many there were lately.
+func (s *supervisor) ended(i int, err error, now time.Time) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.status[i].Running = false
+	s.status[i].LastError = oneLine(err)
+	recent := s.deaths[i][:0]
+	for _, at := range s.deaths[i] {
+		if now.Sub(at) < deathWindow {
+			recent = append(recent, at)
+		}
+	}
+	s.deaths[i] = append(recent, now)
+	return len(s.deaths[i])
+}
+
+// tasks is how every task fares.
+func (s *supervisor) tasks() []TaskStatus {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]TaskStatus(nil), s.status...)
+}
+
+// alive asks every running task for a sign of life, and names the first that
+// gives none within timeout.
+func (s *supervisor) alive(ctx context.Context, timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	for i, task := range s.tasks() {
+		if !task.Running || s.jobs[i].alive == nil {
+			continue
+		}
+		answer := make(chan error, 1)
+		go func() { answer <- s.jobs[i].alive(ctx) }() // one that hangs is left behind: systemd ends the process
+		select {
+		case err := <-answer:
+			if err != nil {
+				return fmt.Errorf("task %s: %w", task.Name, err)
+			}
+		case <-ctx.Done():
+			return fmt.Errorf("task %s: no sign of life within %v", task.Name, timeout)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,109 @@
+package appliance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"golang.org/x/sys/unix"
+
+	"pacgan-appliance/internal/control"
+)
+
+// pulseLimit is how old the pulse of a task may be that beats every second.
+const pulseLimit = 15 * time.Second
+
+// pulse is when a task was last seen to make progress.
+type pulse struct {
+	at atomic.Int64 // monotonic nanoseconds; 0: never
+}
+
+func (p *pulse) beat() { p.at.Store(monotonic()) }
+
+// age is the time since the last beat, 0 where there was none yet.
+func (p *pulse) age() time.Duration {
+	at := p.at.Load()
+	if at == 0 {
+		return 0
+	}
+	return time.Duration(monotonic() - at)
+}
+
+func (p *pulse) alive(context.Context) error {
+	if age := p.age(); age > pulseLimit {
+		return fmt.Errorf("no progress for %v", age.Round(time.Second))
+	}
+	return nil
+}
+
+// monotonic is a time that no clock setting changes, and that a stopped
+// machine does not see.
+func monotonic() int64 {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
+		return 0 // cannot be: the clock and the address are right
+	}
+	return ts.Nano()
+}
+
+// watch tells systemd that every task is alive, at half of the interval that
+// it asks for (sd_watchdog_enabled(3)), and nothing while one is not.
+func (s *service) watch(ctx context.Context) error {
+	interval, err := daemon.SdWatchdogEnabled(false)
+	if err != nil {
+		return fmt.Errorf("watchdog: %w", err)
+	}
+	if interval == 0 {
+		<-ctx.Done()
+		return nil
+	}
+	return every(ctx, interval/2, func() error {
+		if err := s.tasks.alive(ctx, interval/2); err != nil {
+			if ctx.Err() == nil {
+				s.log.Error("a task hangs: systemd is not told that the daemon is alive", "error", err)
+			}
+			return nil
+		}
+		return s.notify(daemon.SdNotifyWatchdog)
+	})
+}
+
+// captureAlive tells a capture that leaves frames in the ring: the kernel
+// counts more, and none has been read since the check before.
+func (s *service) captureAlive() func(context.Context) error {
+	var labelled, captured uint64
+	waiting := false
+	return func(context.Context) error {
+		counters, err := s.tap.capture.Counters()
+		if err != nil {
+			return err
+		}
+		var sum uint64
+		for _, l := range counters.Labels {
+			sum += l.Labelled
+		}
+		read := s.captured.Load()
+		switch {
+		case read != captured:
+			waiting = false
+		case waiting:
+			return errors.New("frames wait in the ring and none is read")
+		default:
+			waiting = sum != labelled
+		}
+		labelled, captured = sum, read
+		return nil
+	}
+}
+
+// verifierAlive sweeps, which needs what the verifier's own sweeps hold.
+func (s *service) verifierAlive(context.Context) error { return s.wire.verifier.Sweep() }
+
+// controlAlive asks the daemon as a person would.
+func (s *service) controlAlive(ctx context.Context) error {
+	var status Status
+	return control.NewClient(s.control.Path()).Status(ctx, &status)
+}
