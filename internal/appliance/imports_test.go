@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -86,9 +87,13 @@ func TestGorgoniaStaysInTrain(t *testing.T) {
 
 func mustListPackages(tb testing.TB) []listedPackage {
 	tb.Helper()
-	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", module+"...").Output()
+	cmd := exec.Command("go", "list", "-buildvcs=false", "-json=ImportPath,Imports", "./...")
+	cmd.Dir = filepath.Join("..", "..")
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
 	if err != nil {
-		tb.Fatal(err)
+		tb.Fatalf("%v: %v\n%s", cmd, err, stderr.String())
 	}
 	var packages []listedPackage
 	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
