@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"pacgan-appliance/internal/config"
 	"pacgan-appliance/internal/control"
 	"pacgan-appliance/internal/lab"
 	"pacgan-appliance/internal/lab/labtest"
@@ -32,14 +34,14 @@ type running struct {
 	network *lab.Lab
 	client  *control.Client
 	config  string // path
-	text    string // of the config
+	cfg     config.Config
 	socket  string
 	ended   bool
 }
 
 // mustDaemon starts the daemon on a lab and waits for READY=1. edit may change
 // the config that it starts with.
-func mustDaemon(t *testing.T, edit func(text string) string) *running {
+func mustDaemon(t *testing.T, edit func(*config.Config)) *running {
 	t.Helper()
 	labtest.RequireRoot(t)
 	network, err := lab.New(lab.Options{Servers: lab.Embedded, Seed: 3})
@@ -50,20 +52,26 @@ func mustDaemon(t *testing.T, edit func(text string) string) *running {
 	cfg, _, err := o.config(state)
 	must(t, err)
 	cfg.Train.MinPackets = 300
-	text, err := cfg.Dump()
-	must(t, err)
 	d := &running{
-		stderr: &lockedBuffer{}, network: network, text: string(text), socket: filepath.Join(state, control.SocketName),
+		stderr: &lockedBuffer{}, network: network, cfg: cfg, socket: filepath.Join(state, control.SocketName),
 		config: filepath.Join(t.TempDir(), "config.toml"),
 	}
-	if edit != nil {
-		d.text = edit(d.text)
-	}
-	mustWrite(t, d.config, d.text)
+	d.write(t, edit)
 	d.client = control.NewClient(d.socket)
 	t.Setenv(asProgram, "1")
 	d.start(t)
 	return d
+}
+
+// write changes the config on disk.
+func (d *running) write(t *testing.T, edit func(*config.Config)) {
+	t.Helper()
+	if edit != nil {
+		edit(&d.cfg)
+	}
+	text, err := d.cfg.Dump()
+	must(t, err)
+	mustWrite(t, d.config, string(text))
 }
 
 func (d *running) start(t *testing.T) {
@@ -133,9 +141,9 @@ func (d *running) mustRefuse(t *testing.T, want string, args ...string) {
 	}
 }
 
-// packetsOut is how many IPv4 packets, whoever sent them, leave the WAN
-// interface within a second.
-func packetsOut(t *testing.T) int {
+// packetsOut is where the IPv4 packets, whoever sent them, go that leave the
+// WAN interface within a second; a socket's buffer full at most.
+func packetsOut(t *testing.T) (to []netip.Addr) {
 	t.Helper()
 	link, err := net.InterfaceByName(lab.GatewayWAN)
 	must(t, err)
@@ -146,15 +154,15 @@ func packetsOut(t *testing.T) int {
 	must(t, unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: allFrames, Ifindex: link.Index}))
 	wait(t.Context(), time.Second)
 	frame := make([]byte, 2048)
-	for sent := 0; ; {
+	for {
 		n, from, err := unix.Recvfrom(fd, frame, 0)
 		if errors.Is(err, unix.EAGAIN) {
-			return sent
+			return to
 		}
 		must(t, err)
 		link, ok := from.(*unix.SockaddrLinklayer)
-		if ok && link.Pkttype == unix.PACKET_OUTGOING && n > 14 && frame[12] == 8 && frame[13] == 0 {
-			sent++
+		if ok && link.Pkttype == unix.PACKET_OUTGOING && n >= 34 && frame[12] == 8 && frame[13] == 0 {
+			to = append(to, netip.AddrFrom4([4]byte(frame[30:34])))
 		}
 	}
 }
@@ -172,12 +180,12 @@ func TestControl(t *testing.T) {
 	d.mustRefuse(t, "train: too few packets: ping 0 of 300, dns 0 of 300, http 0 of 300", "retrain")
 	d.mustDo(t, "not paused", "resume")
 	d.train(t)
-	if n := packetsOut(t); n == 0 {
+	if n := len(packetsOut(t)); n == 0 {
 		t.Error("no packet left in a second at 500/s: the witness sees none")
 	}
 
 	d.mustDo(t, "paused: nothing is injected until resume", "pause")
-	if n := packetsOut(t); n > 0 {
+	if n := len(packetsOut(t)); n > 0 {
 		t.Errorf("%d packets left after the reply", n)
 	}
 	d.mustDo(t, "paused already", "pause")
@@ -192,7 +200,7 @@ func TestControl(t *testing.T) {
 	}
 	d.mustDo(t, "training with recipe tree", "retrain")
 	eventually(t, "no new model", func() bool { return d.status(t).Model.ID != paused.Model.ID })
-	if n := packetsOut(t); n > 0 {
+	if n := len(packetsOut(t)); n > 0 {
 		t.Errorf("%d packets left after a new model took over, while paused", n)
 	}
 
@@ -249,7 +257,7 @@ model [0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}, recipe tree
 
 // TestStopWhileTraining ends a daemon whose training child is at work.
 func TestStopWhileTraining(t *testing.T) {
-	d := mustDaemon(t, func(text string) string { return strings.ReplaceAll(text, `recipe = "tree"`, `recipe = "gan"`) })
+	d := mustDaemon(t, func(c *config.Config) { c.Train.Recipe = config.RecipeGAN })
 	for _, label := range lab.Labels() {
 		must(t, d.network.Traffic(t.Context(), label, 400, nil))
 	}

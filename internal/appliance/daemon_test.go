@@ -21,9 +21,11 @@ import (
 
 // manager is a service manager's end of the notification socket (sd_notify(3)).
 type manager struct {
-	mu    sync.Mutex
-	ready bool
-	last  string // the last STATUS
+	mu        sync.Mutex
+	ready     bool
+	last      string // the last STATUS
+	reloads   int    // RELOADING=1, each followed by READY=1
+	watchdogs int    // WATCHDOG=1
 }
 
 func mustManager(t *testing.T) *manager {
@@ -50,8 +52,14 @@ func mustManager(t *testing.T) *manager {
 func (m *manager) hear(state string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if state == "READY=1" {
+	switch {
+	case state == "READY=1":
 		m.ready = true
+	case state == "WATCHDOG=1":
+		m.watchdogs++
+	case reloading.MatchString(state):
+		m.ready = false
+		m.reloads++
 	}
 	if status, ok := strings.CutPrefix(state, "STATUS="); ok {
 		m.last = status
@@ -63,6 +71,9 @@ func (m *manager) state() (ready bool, status string) {
 	defer m.mu.Unlock()
 	return m.ready, m.last
 }
+
+// reloading is what Type=notify-reload wants (systemd.service(5)).
+var reloading = regexp.MustCompile(`^RELOADING=1\nMONOTONIC_USEC=[0-9]+$`)
 
 var injecting = regexp.MustCompile(`^injecting 500/s, [0-9.]+ % answered \(([0-9,]+) of [0-9,]+\), model [0-9]+ (s|min) old$`)
 
