@@ -12,9 +12,10 @@ import (
 )
 
 const (
-	maxDeaths   = 3           // of a task within deathWindow end the daemon
-	deathWindow = time.Minute //
+	maxDeaths   = 3 // of a task within deathWindow end the daemon
+	deathWindow = time.Minute
 	backOff     = time.Second // before the first restart; twice as long before the next
+	answerGrace = time.Second // for a check that is late, before it is left behind
 )
 
 // errEnded is the reason of a task that ended without one.
@@ -136,6 +137,12 @@ func (s *supervisor) alive(ctx context.Context, timeout time.Duration) error {
 				return fmt.Errorf("task %s: %w", task.Name, err)
 			}
 		case <-ctx.Done():
+			late := time.NewTimer(answerGrace) // so that no check that can end outlives the tasks
+			defer late.Stop()
+			select {
+			case <-answer:
+			case <-late.C:
+			}
 			return fmt.Errorf("task %s: no sign of life within %v", task.Name, timeout)
 		}
 	}

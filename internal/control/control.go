@@ -19,6 +19,8 @@ const (
 	// A reply may take as long as a pause that waits for conversations to end.
 	replyTimeout   = 20 * time.Second
 	requestTimeout = 5 * time.Second
+	// What a daemon that ends gives replies under way.
+	stopGrace = 2 * time.Second
 )
 
 // Daemon is what the socket's requests act on.

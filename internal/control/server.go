@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/user"
 	"strconv"
-	"time"
 )
 
 // maxPath is how long a socket's path may be: sun_path of unix(7) with its
@@ -86,22 +85,29 @@ func restrict(path string) error {
 	return os.Chmod(path, socketMode)
 }
 
-// Run answers requests until ctx ends or Close is called, and returns nil then.
+// Run answers requests until ctx ends, and returns nil then, once the replies
+// under way are out.
 func (s *Server) Run(ctx context.Context, d Daemon) error {
 	server := &http.Server{
 		Handler: handler(d), ReadHeaderTimeout: requestTimeout, WriteTimeout: replyTimeout,
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
+	ended := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer close(ended)
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
 		defer cancel()
 		if server.Shutdown(grace) != nil { // replies under way are late
 			server.Close()
 		}
 	})
-	defer stop()
+	defer func() {
+		if !stop() { // Serve returns before the last reply is out
+			<-ended
+		}
+	}()
 	err := server.Serve(s.listener)
-	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) && ctx.Err() != nil {
+	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
 	return fmt.Errorf("control socket %s: %w", s.path, err)
