@@ -108,8 +108,11 @@ func (s *Status) write(w io.Writer) error {
 		fmt.Fprintln(w, "safety.allow is empty: nothing is let out")
 	}
 	for _, t := range s.Tasks {
-		if t.Restarts > 0 || !t.Running {
-			fmt.Fprintf(w, "task %s: %s restarts, the last because: %s\n", t.Name, thousands(t.Restarts), t.LastError)
+		switch {
+		case !t.Running && t.LastError != "":
+			fmt.Fprintf(w, "task %s: waits for its restart, ended because: %s\n", t.Name, t.LastError)
+		case t.Restarts > 0:
+			fmt.Fprintf(w, "task %s: restarts: %s, the last because: %s\n", t.Name, thousands(t.Restarts), t.LastError)
 		}
 	}
 	return writeTable(w, statusHeader(), s.rows())
