@@ -21,6 +21,8 @@ type Options struct {
 	// Snapshot reads the daemon's state. It may be called by several
 	// goroutines at once, at every scrape and every two seconds for each page.
 	Snapshot func() (Snapshot, error)
+	// History is the success over time; nil: the page has no charts.
+	History *History
 	// Hosts are names by which the page may be asked for, beside localhost and
 	// IP addresses. Any other is refused: a web site whose name resolves to
 	// 127.0.0.1 (DNS rebinding) could otherwise read the page.
