@@ -85,6 +85,19 @@ func (w *wire) counts() ([]labelCounts, error) {
 	return out, nil
 }
 
+// passingCounts is counts for showing while packets pass. A packet that gets
+// its verdict between two reads would be in flight and decided: it is taken as
+// decided, so that no rate is above 1. All other differences stay to be seen.
+func (w *wire) passingCounts() ([]labelCounts, error) {
+	counts, err := w.counts()
+	for i := range counts {
+		c := &counts[i].Counts
+		ends := c.accounted() - c.Inflight
+		c.Inflight = min(c.Inflight, max(c.Generated, ends)-ends)
+	}
+	return counts, err
+}
+
 // totalOf sums over all labels.
 func totalOf(labels []labelCounts) Counts {
 	var total Counts

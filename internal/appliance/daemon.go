@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -42,6 +43,7 @@ type service struct {
 	tap     *tap
 	wire    *wire
 	control *control.Server
+	page    net.Listener // of the web task until it first runs
 
 	captured atomic.Uint64 // packets that the capture handed over
 	storing  pulse         // when it did last, or the dataset was flushed
@@ -98,6 +100,9 @@ func openService(cfg config.Config, o serviceOptions, log *slog.Logger) (_ *serv
 	if s.control, err = control.Listen(o.socket); err != nil {
 		return nil, err
 	}
+	if s.page, err = listenWeb(cfg); err != nil {
+		return nil, err
+	}
 	if s.tap, err = openTap(cfg, s.store); err != nil {
 		return nil, err
 	}
@@ -113,6 +118,9 @@ func openService(cfg config.Config, o serviceOptions, log *slog.Logger) (_ *serv
 // close takes the programs off the interfaces and leaves the state on disk.
 func (s *service) close() error {
 	var errs []error
+	if s.page != nil {
+		errs = append(errs, s.page.Close())
+	}
 	if s.control != nil {
 		errs = append(errs, s.control.Close())
 	}
@@ -192,6 +200,7 @@ func (s *service) jobs() []job {
 		{"trainer", s.trainAlways, s.trainer.alive},
 		{"injector", s.valve.run, s.valve.alive},
 		{"control", func(ctx context.Context) error { return s.control.Run(ctx, s) }, s.controlAlive},
+		{"web", s.serveWeb, nil},
 		{"status", func(ctx context.Context) error { return every(ctx, statusInterval, s.tellSystemd) }, nil},
 		{"reload", s.reloadAlways, nil},
 		{"watchdog", s.watch, nil},

@@ -95,18 +95,8 @@ func (s *service) state() string {
 	return stateCapturing
 }
 
-// counts reads every count while packets pass. A packet that gets its verdict
-// between two reads would be in flight and decided: it is taken as decided, so
-// that no rate is above 1. All other differences stay to be seen.
-func (s *service) counts() ([]labelCounts, error) {
-	counts, err := s.wire.counts()
-	for i := range counts {
-		c := &counts[i].Counts
-		ends := c.accounted() - c.Inflight
-		c.Inflight = min(c.Inflight, max(c.Generated, ends)-ends)
-	}
-	return counts, err
-}
+// counts reads every count while packets pass.
+func (s *service) counts() ([]labelCounts, error) { return s.wire.passingCounts() }
 
 // line is what the daemon is doing, in one line.
 func (s *service) line() (string, error) {

@@ -127,6 +127,7 @@ func TestDaemon(t *testing.T) {
 			}
 		}
 		eventually(t, start+" start: no packet is answered", func() bool { return m.answered() > 100 })
+		mustAgree(t, path)
 		must(t, cmd.Process.Signal(syscall.SIGTERM))
 		if err := cmd.Wait(); err != nil {
 			t.Errorf("%s start: %v after SIGTERM\n%s", start, err, stderr.String())

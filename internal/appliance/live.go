@@ -79,7 +79,7 @@ func (v *live) end() error {
 }
 
 func (v *live) show() error {
-	counts, err := v.wire.counts()
+	counts, err := v.wire.passingCounts()
 	if err != nil {
 		return err
 	}

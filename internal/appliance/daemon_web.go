@@ -1,0 +1,131 @@
+package appliance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"pacgan-appliance/internal/config"
+	"pacgan-appliance/internal/web"
+)
+
+// How long a client of the page may take to ask, and its answers may go on
+// when the daemon ends.
+const (
+	webRequestTimeout = 5 * time.Second
+	webGrace          = 2 * time.Second
+)
+
+// listenWeb opens the socket of the page and the metrics; nil where the config
+// wants none.
+func listenWeb(cfg config.Config) (net.Listener, error) {
+	if !cfg.Web.Listen.IsValid() {
+		return nil, nil
+	}
+	l, err := net.Listen("tcp", cfg.Web.Listen.String())
+	if err != nil {
+		return nil, fmt.Errorf(`web.listen: %w: name another address, or "" for none`, err)
+	}
+	return l, nil
+}
+
+// serveWeb serves until ctx ends. The first time the socket is the one that
+// was opened at the start, where a taken address was told at once.
+func (s *service) serveWeb(ctx context.Context) error {
+	l := s.page
+	s.page = nil
+	if l == nil {
+		var err error
+		if l, err = listenWeb(*s.cfg.Load()); err != nil {
+			return err
+		}
+	}
+	if l == nil {
+		<-ctx.Done()
+		return nil
+	}
+	handler, err := web.New(web.Options{Snapshot: s.snapshot})
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	server := &http.Server{
+		Handler: handler, ReadHeaderTimeout: webRequestTimeout, BaseContext: func(net.Listener) context.Context { return ctx },
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(l) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.Background(), webGrace)
+	defer cancel()
+	return server.Shutdown(grace)
+}
+
+// snapshot is the daemon's state as the page and the metrics show it.
+func (s *service) snapshot() (web.Snapshot, error) {
+	counts, err := s.counts()
+	if err != nil {
+		return web.Snapshot{}, err
+	}
+	var status Status
+	if err := s.describeCapture(&status); err != nil {
+		return web.Snapshot{}, err
+	}
+	cfg := s.cfg.Load()
+	out := web.Snapshot{
+		Time: time.Now(), Started: s.started, Version: s.options.version, State: s.webState(), Status: s.lineOf(totalOf(counts)),
+		RateAsked: rateOf(*cfg), Frames: status.Capture.Seen, Drops: status.Drops.byReason(),
+	}
+	for i, c := range counts {
+		captured := status.Capture.Labels[i]
+		out.Labels = append(out.Labels, web.Label{
+			Name: s.wire.names[i], Answer: string(cfg.Labels[i].Answer), Counts: webCounts(c.Counts), Success: c.success(),
+			RTT:     web.RTT{P50: c.rtt.Quantile(0.5), P90: c.rtt.Quantile(0.9), P99: c.rtt.Quantile(0.99)},
+			Capture: web.LabelCapture{Labelled: captured.Captured, Dropped: captured.Dropped},
+			Missing: max(0, cfg.Train.MinPackets-captured.Stored),
+		})
+	}
+	if m := s.current.Load(); m != nil {
+		out.Model = &web.Model{ID: m.id, Created: m.manifest.Created, Recipe: string(m.model.Recipe)}
+	}
+	return out, nil
+}
+
+// webState is the daemon's state as the page names it: a task that waits for
+// its restart comes first.
+func (s *service) webState() web.State {
+	for _, t := range s.tasks.tasks() {
+		if !t.Running {
+			return web.Failing
+		}
+	}
+	switch s.state() {
+	case statePaused:
+		return web.Paused
+	case stateInjecting:
+		return web.Injecting
+	case stateTraining:
+		return web.Training
+	}
+	return web.Collecting
+}
+
+func webCounts(c Counts) web.Counts {
+	return web.Counts{
+		Generated: c.Generated, Malformed: c.Malformed, Blocked: c.Blocked, Failed: c.FailedReasons, Answered: c.Answered,
+		Rejected: c.Rejected, Expired: c.Expired, Inflight: c.Inflight, Unasked: c.Unasked, OnWire: c.OnWire,
+	}
+}
+
+// byReason are the drops that belong to no label, by a short constant reason.
+func (d DropStatus) byReason() map[string]uint64 {
+	return map[string]uint64{
+		"disk_full": uint64(d.Disk), "guard_foreign": d.Foreign, "guard_not_ipv4": d.NotIPv4, "guard_not_allowed": d.NotAllowed,
+		"guard_unexpected": d.Unexpected, "segments_lost": d.SegmentsLost,
+	}
+}
