@@ -45,7 +45,14 @@ func New(o Options) (http.Handler, error) {
 	if err := registry.Register(NewCollector(o.Snapshot)); err != nil {
 		return nil, fmt.Errorf("web: register metrics: %w", err)
 	}
+	page, err := newPage(o)
+	if err != nil {
+		return nil, err
+	}
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", page.serve)
+	mux.HandleFunc("GET /events", page.events)
+	mux.Handle("GET /static/", http.FileServerFS(static))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { serveHealth(w, o.Snapshot) })
 	return guarded(mux, o.Hosts), nil
