@@ -72,6 +72,9 @@ func (p *page) events(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return // the page says that it lost the connection, and tries again
 		}
+		if stream.SetWriteDeadline(time.Now().Add(10*time.Second)) != nil {
+			return // a client that does not read must not be kept for ever
+		}
 		data := strings.ReplaceAll(string(body), "\n", "\ndata: ")
 		if _, err := fmt.Fprintf(w, "data: %s\n\n", data); err != nil || stream.Flush() != nil {
 			return
