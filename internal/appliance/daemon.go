@@ -20,6 +20,7 @@ import (
 	"pacgan-appliance/internal/dataset"
 	"pacgan-appliance/internal/model"
 	"pacgan-appliance/internal/packet"
+	"pacgan-appliance/internal/web"
 )
 
 // How often the daemon does what it does beside the pipeline.
@@ -27,6 +28,9 @@ const (
 	flushInterval  = time.Second     // captured packets to the disk
 	statusInterval = 2 * time.Second // systemd's status line
 )
+
+// historyFile is where, in the state directory, the page's history is kept.
+const historyFile = "history"
 
 // service is the daemon: it captures from the first minute, trains when there
 // are enough packets and then on its schedule, and injects what the current
@@ -44,6 +48,7 @@ type service struct {
 	wire    *wire
 	control *control.Server
 	page    net.Listener // of the web task until it first runs
+	history *web.History
 
 	captured atomic.Uint64 // packets that the capture handed over
 	storing  pulse         // when it did last, or the dataset was flushed
@@ -103,6 +108,9 @@ func openService(cfg config.Config, o serviceOptions, log *slog.Logger) (_ *serv
 	if s.page, err = listenWeb(cfg); err != nil {
 		return nil, err
 	}
+	if s.history, err = web.OpenHistory(filepath.Join(cfg.State.Dir, historyFile)); err != nil {
+		return nil, err
+	}
 	if s.tap, err = openTap(cfg, s.store); err != nil {
 		return nil, err
 	}
@@ -118,6 +126,9 @@ func openService(cfg config.Config, o serviceOptions, log *slog.Logger) (_ *serv
 // close takes the programs off the interfaces and leaves the state on disk.
 func (s *service) close() error {
 	var errs []error
+	if s.history != nil {
+		errs = append(errs, s.history.Close())
+	}
 	if s.page != nil {
 		errs = append(errs, s.page.Close())
 	}
@@ -201,6 +212,7 @@ func (s *service) jobs() []job {
 		{"injector", s.valve.run, s.valve.alive},
 		{"control", func(ctx context.Context) error { return s.control.Run(ctx, s) }, s.controlAlive},
 		{"web", s.serveWeb, nil},
+		{"history", s.remember, nil},
 		{"status", func(ctx context.Context) error { return every(ctx, statusInterval, s.tellSystemd) }, nil},
 		{"reload", s.reloadAlways, nil},
 		{"watchdog", s.watch, nil},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"time"
 
 	"pacgan-appliance/internal/config"
@@ -47,7 +48,7 @@ func (s *service) serveWeb(ctx context.Context) error {
 		<-ctx.Done()
 		return nil
 	}
-	handler, err := web.New(web.Options{Snapshot: s.snapshot})
+	handler, err := web.New(web.Options{Snapshot: s.snapshot, History: s.history, Hosts: hosts()})
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
@@ -64,6 +65,24 @@ func (s *service) serveWeb(ctx context.Context) error {
 	grace, cancel := context.WithTimeout(context.Background(), webGrace)
 	defer cancel()
 	return server.Shutdown(grace)
+}
+
+// hosts are names by which the page may be asked for: the machine's, where it
+// has one.
+func hosts() []string {
+	name, err := os.Hostname()
+	if err != nil {
+		return nil
+	}
+	return []string{name}
+}
+
+// remember keeps the history of the success rates. A disk that takes no more
+// costs points of the chart, and nothing else.
+func (s *service) remember(ctx context.Context) error {
+	return s.history.Record(ctx, s.snapshot, func(err error) {
+		s.log.Warn("the page's history has a gap", "error", err)
+	})
 }
 
 // snapshot is the daemon's state as the page and the metrics show it.

@@ -38,6 +38,12 @@ func mustAgree(t *testing.T, path string) {
 			}
 		}
 	}
+	page := mustGet(t, "http://127.0.0.1:9746/")
+	for _, l := range status.Labels {
+		if want := thousands(l.Answered); !strings.Contains(page, want) {
+			t.Errorf("the page does not show the %s answered packets of %s", want, l.Label)
+		}
+	}
 	if diff := cmp.Diff("paused\n", mustGet(t, "http://127.0.0.1:9746/healthz")); diff != "" {
 		t.Errorf("health (-want +got):\n%s", diff)
 	}
