@@ -18,7 +18,7 @@ RACE_PACKAGES = $(shell $(GO) list ./... | grep -v -e /internal/quality -e /inte
 
 export CGO_ENABLED = 0
 
-.PHONY: all deps deps-lab build lab test check lint generate generate-check fuzz bench fresh package clean
+.PHONY: all deps deps-lab build docs lab test check lint generate generate-check fuzz bench fresh package clean
 
 all: build
 
@@ -31,6 +31,11 @@ deps-lab:
 build:
 	@mkdir -p build
 	$(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(BINARY) ./cmd/pacgan-appliance
+
+# build/man/*.1.gz and build/completion/, from the same definitions as --help.
+docs: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+docs:
+	$(GO) run ./cmd/docs -out build -version '$(VERSION)'
 
 # make lab ARGS='--servers system --seed 2'
 lab: deps-lab build

@@ -18,14 +18,24 @@ func configLoader() config.Loader {
 	}}
 }
 
+const (
+	checkLong = `Reads a config, compiles its filters and names every fault with its line. It opens nothing else and needs
+no root. What depends on the machine, such as whether an interface exists, is found at the daemon's start.`
+
+	checkExample = `  pacgan-appliance check -c config.toml
+  pacgan-appliance check -c config.toml --dump`
+)
+
 // checkCommand tests a config without root and opens nothing.
 func (p *Program) checkCommand() *cobra.Command {
 	var path string
 	var dump bool
 	cmd := &cobra.Command{
-		Use:   "check -c config.toml",
-		Short: "Test a config: every fault with its line; needs no root",
-		Args:  cobra.NoArgs,
+		Use:     "check -c config.toml",
+		Short:   "Test a config: every fault with its line; needs no root",
+		Long:    checkLong,
+		Example: checkExample,
+		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			cfg, err := configLoader().Load(path)
 			if err != nil {
@@ -44,6 +54,7 @@ func (p *Program) checkCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVarP(&path, "config", "c", "config.toml", "config `file`")
+	completeFiles(cmd, "config", "toml")
 	cmd.Flags().BoolVar(&dump, "dump", false, "print what is in force, defaults included")
 	return cmd
 }

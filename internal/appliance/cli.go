@@ -43,17 +43,8 @@ func usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 // code. Every error is one line on Stderr.
 func (p *Program) Run(ctx context.Context, args []string) int {
 	started := false
-	root := p.rootCommand()
-	for _, cmd := range root.Commands() {
-		run := cmd.RunE
-		if run == nil {
-			continue
-		}
-		cmd.RunE = func(cmd *cobra.Command, args []string) error {
-			started = true
-			return run(cmd, args)
-		}
-	}
+	root := p.Command()
+	noticeStart(root, &started)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	var exit exitError
@@ -76,15 +67,49 @@ func (p *Program) Run(ctx context.Context, args []string) int {
 	return ExitFailed
 }
 
-func (p *Program) rootCommand() *cobra.Command {
+// noticeStart has each command below cmd say that its own work began: until
+// then an error is one of the command line.
+func noticeStart(cmd *cobra.Command, started *bool) {
+	for _, sub := range cmd.Commands() {
+		noticeStart(sub, started)
+		run := sub.RunE
+		if run == nil {
+			continue
+		}
+		sub.RunE = func(cmd *cobra.Command, args []string) error {
+			*started = true
+			return run(cmd, args)
+		}
+	}
+}
+
+const (
+	rootLong = `pacgan-appliance sits on a test network's gateway. It captures labelled traffic, trains a PAC-GAN on it,
+injects what that generates, and counts in the kernel which of it the network answered.
+
+The daemon is "run"; "status", "pause", "resume", "train now" and "reload" talk to it. "lab" shows the whole
+job on one machine and needs no config.
+
+A command ends with exit code 0 when what was asked for is done, 1 when it could not be done, with the
+reason on standard error, and 2 when the command line is wrong.`
+
+	rootExample = `  pacgan-appliance lab
+  pacgan-appliance check -c /etc/pacgan-appliance/config.toml
+  pacgan-appliance status`
+)
+
+// Command is the whole command line. Help, shell completion and man pages are
+// all made from it.
+func (p *Program) Command() *cobra.Command {
 	root := &cobra.Command{
-		Use:   "pacgan-appliance",
-		Short: "Labelled, never-ending test traffic whose answers are proven",
-		Long: "pacgan-appliance captures labelled traffic, trains a PAC-GAN on it, injects what that generates\n" +
-			"and counts in the kernel which of it the network answered.",
-		Version:       p.Version,
-		SilenceErrors: true,
-		SilenceUsage:  true,
+		Use:               "pacgan-appliance",
+		Short:             "Labelled, never-ending test traffic whose answers are proven",
+		Long:              rootLong,
+		Example:           rootExample,
+		Version:           p.Version,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		DisableAutoGenTag: true, // no date of making in the man pages: two builds are equal
 	}
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)

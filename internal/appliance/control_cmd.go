@@ -24,6 +24,8 @@ func (f *socketFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.socket, "socket", "", "the daemon's control `socket` (default: the installed daemon's)")
 	cmd.Flags().StringVarP(&f.config, "config", "c", "", "config `file` of the daemon, whose state.dir has the socket")
 	cmd.MarkFlagsMutuallyExclusive("socket", "config")
+	completeFiles(cmd, "socket", "sock")
+	completeFiles(cmd, "config", "toml")
 }
 
 // client is a client of the daemon that the flags name.
@@ -44,36 +46,63 @@ func (f *socketFlags) client() (*control.Client, error) {
 	return control.NewClient(filepath.Join(config.Default().State.Dir, control.SocketName)), nil
 }
 
+const (
+	pauseLong = `Stops the running daemon's injector: nothing leaves after this command returns, until "resume". Capture,
+training and counts go on. TCP conversations that do not end within half a second are reset, and their
+packets expire.`
+
+	resumeLong = `Has the running daemon inject again after "pause", within the allow-list and at the rate of its config.`
+
+	reloadLong = `Has the running daemon take up its changed config as a whole, or not at all: safety.*, train.*,
+inject.rate and the labels' shares. All else needs a restart, and is named. SIGHUP does the same and says the
+outcome in the log.`
+
+	trainNowLong = `Has the running daemon train a model at once, beside its schedule. The command returns when the training
+has been asked for; "status" shows how far it is.`
+)
+
 // controlCommands are the commands that a running daemon carries out.
 func (p *Program) controlCommands() []*cobra.Command {
 	return []*cobra.Command{
 		p.statusCommand(),
-		p.actionCommand(control.Pause, "pause", "Stop injecting at once; capture and counts go on",
-			"Stops the running daemon's injector: nothing leaves after this command returns, until resume or a\nrestart. TCP conversations that do not end within half a second are reset, and their packets expire."),
-		p.actionCommand(control.Resume, "resume", "Go on injecting after pause", ""),
-		p.actionCommand(control.Train, "retrain", "Have the daemon train a model now", "Has the running daemon train a model at once, beside its schedule; status shows how far it is."),
-		p.actionCommand(control.Reload, "reload", "Have the daemon read its config again",
-			"Has the running daemon take up its changed config as a whole, or not at all: safety.*, train.*,\ninject.rate and the labels' shares. All else needs a restart, and is named."),
+		p.actionCommand(control.Pause, &cobra.Command{
+			Use: "pause", Short: "Stop injecting at once; capture and counts go on", Long: pauseLong, Example: "  pacgan-appliance pause",
+		}),
+		p.actionCommand(control.Resume, &cobra.Command{
+			Use: "resume", Short: "Go on injecting after pause", Long: resumeLong, Example: "  pacgan-appliance resume",
+		}),
+		p.actionCommand(control.Reload, &cobra.Command{
+			Use: "reload", Short: "Have the daemon read its config again", Long: reloadLong,
+			Example: "  pacgan-appliance reload\n  systemctl reload pacgan-appliance",
+		}),
 	}
 }
 
-func (p *Program) actionCommand(a control.Action, name, short, long string) *cobra.Command {
+// trainNowCommand is below train, which trains in a process of its own.
+func (p *Program) trainNowCommand() *cobra.Command {
+	return p.actionCommand(control.Train, &cobra.Command{
+		Use: "now", Short: "Have the running daemon train a model now", Long: trainNowLong,
+		Example: "  pacgan-appliance train now && pacgan-appliance status",
+	})
+}
+
+// actionCommand makes cmd ask a daemon for an action and print what it says.
+func (p *Program) actionCommand(a control.Action, cmd *cobra.Command) *cobra.Command {
 	var flags socketFlags
-	cmd := &cobra.Command{
-		Use: name + " [--socket PATH | -c config.toml]", Short: short, Long: long, Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, err := flags.client()
-			if err != nil {
-				return err
-			}
-			message, err := client.Do(cmd.Context(), a)
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintln(p.Stdout, message)
-			return err
-		},
-	}
 	flags.register(cmd)
+	cmd.Use += " [--socket PATH | -c config.toml]"
+	cmd.Args = cobra.NoArgs
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		client, err := flags.client()
+		if err != nil {
+			return err
+		}
+		message, err := client.Do(cmd.Context(), a)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(p.Stdout, message)
+		return err
+	}
 	return cmd
 }

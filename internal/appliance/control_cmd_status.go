@@ -16,14 +16,25 @@ import (
 // watchInterval is how often status is drawn anew on a terminal.
 const watchInterval = time.Second
 
+const (
+	statusLong = `Shows what the running daemon does: what it injects, how many packets of each label the network answered,
+what it waits for, and how its tasks fare. On a terminal the table is drawn anew each second until Ctrl-C;
+elsewhere it is printed once.`
+
+	statusExample = `  pacgan-appliance status
+  pacgan-appliance status --json | jq .all.success_rate`
+)
+
 // statusCommand shows what a running daemon does.
 func (p *Program) statusCommand() *cobra.Command {
 	var flags socketFlags
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "status [--json] [--socket PATH | -c config.toml]",
-		Short: "What the running daemon does: live on a terminal, once elsewhere",
-		Args:  cobra.NoArgs,
+		Use:     "status [--json] [--socket PATH | -c config.toml]",
+		Short:   "What the running daemon does: live on a terminal, once elsewhere",
+		Long:    statusLong,
+		Example: statusExample,
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, err := flags.client()
 			switch {

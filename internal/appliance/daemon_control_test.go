@@ -177,7 +177,7 @@ func TestControl(t *testing.T) {
 	if first.State != stateCapturing || first.Model != nil || first.Paused || first.Version != "test" || first.Rate != 500 {
 		t.Errorf("first status: %+v", first)
 	}
-	d.mustRefuse(t, "train: too few packets: ping 0 of 300, dns 0 of 300, http 0 of 300", "retrain")
+	d.mustRefuse(t, "train: too few packets: ping 0 of 300, dns 0 of 300, http 0 of 300", "train", "now")
 	d.mustDo(t, "not paused", "resume")
 	d.train(t)
 	if n := len(packetsOut(t)); n == 0 {
@@ -198,7 +198,7 @@ func TestControl(t *testing.T) {
 	if got := paused.All.accounted(); got != paused.All.Generated {
 		t.Errorf("%d generated, %d accounted for", paused.All.Generated, got)
 	}
-	d.mustDo(t, "training with recipe tree", "retrain")
+	d.mustDo(t, "training with recipe tree", "train", "now")
 	eventually(t, "no new model", func() bool { return d.status(t).Model.ID != paused.Model.ID })
 	if n := len(packetsOut(t)); n > 0 {
 		t.Errorf("%d packets left after a new model took over, while paused", n)
@@ -265,7 +265,7 @@ func TestStopWhileTraining(t *testing.T) {
 		s := d.status(t)
 		return s.State == stateTraining && s.Training != nil && s.Training.Step > 0
 	})
-	d.mustRefuseLike(t, `^pacgan-appliance: train: a training is under way for [0-9]+ s\n$`, "retrain")
+	d.mustRefuseLike(t, `^pacgan-appliance: train: a training is under way for [0-9]+ s\n$`, "train", "now")
 	if took := d.stop(t); took > 5*time.Second {
 		t.Errorf("SIGTERM took %v", took)
 	}
@@ -296,7 +296,7 @@ func TestControlCommandsWithoutDaemon(t *testing.T) {
 		{"no config", []string{"reload", "-c", "none.toml"}, ExitFailed, "pacgan-appliance: config none.toml: no such file or directory"},
 		{"installed", []string{"resume"}, ExitFailed,
 			"pacgan-appliance: no daemon listens on /var/lib/pacgan-appliance/control.sock: start it, or name its socket with --socket"},
-		{"both", []string{"retrain", "-c", "config.toml", "--socket", "x"}, ExitUsage,
+		{"both", []string{"train", "now", "-c", "config.toml", "--socket", "x"}, ExitUsage,
 			"pacgan-appliance: if any flags in the group [socket config] are set none of the others can be; [config socket] were all set: see pacgan-appliance --help"},
 	}
 	for _, tt := range tests {

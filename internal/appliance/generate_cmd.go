@@ -17,14 +17,24 @@ type generateOptions struct {
 	out    string
 }
 
+const (
+	generateLong = `Writes packets that a model generates to a pcapng file, as Ethernet frames with repaired checksums, one
+interface for each label. It sends nothing. The same model and seed give the same file.`
+
+	generateExample = `  pacgan-appliance generate --model m --count 100 --out generated.pcapng
+  pacgan-appliance generate --model /var/lib/pacgan-appliance/models/current --label dns --seed 7 --out dns.pcapng`
+)
+
 // generateCommand writes generated packets to a file; it sends nothing.
 func (p *Program) generateCommand() *cobra.Command {
 	var o generateOptions
 	cmd := &cobra.Command{
-		Use:   "generate --model DIR --out FILE.pcapng",
-		Short: "Write generated packets to a pcapng file, checksums repaired",
-		Args:  cobra.NoArgs,
-		RunE:  func(*cobra.Command, []string) error { return p.generate(o) },
+		Use:     "generate --model DIR --out FILE.pcapng",
+		Short:   "Write generated packets to a pcapng file, checksums repaired",
+		Long:    generateLong,
+		Example: generateExample,
+		Args:    cobra.NoArgs,
+		RunE:    func(*cobra.Command, []string) error { return p.generate(o) },
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.model, "model", "", "`directory` of the model (required)")
@@ -32,6 +42,8 @@ func (p *Program) generateCommand() *cobra.Command {
 	flags.IntVar(&o.count, "count", 3000, "packets of each label")
 	flags.Uint64Var(&o.seed, "seed", 1, "the same seed and model give the same packets")
 	flags.StringVar(&o.out, "out", "", "pcapng `file` to write (required)")
+	completeDirectories(cmd, "model")
+	completeFiles(cmd, "out", "pcapng")
 	return cmd
 }
 

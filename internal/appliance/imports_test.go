@@ -18,6 +18,7 @@ import (
 // through each other.
 var mayImport = map[string][]string{
 	"bench":                {"*"},
+	"cmd/docs":             {"internal/appliance"},
 	"cmd/pacgan-appliance": {"internal/appliance", "internal/lab"},
 	"internal/appliance":   {"*"},
 	"internal/capture":     {"internal/hook", "internal/packet"},

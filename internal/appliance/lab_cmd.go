@@ -27,18 +27,24 @@ type labOptions struct {
 	state          string // directory for captures and models, "" for a new temporary one
 }
 
-const labLong = `The whole job on this machine, with no config: three network namespaces (LAN, gateway, servers), real
+const (
+	labLong = `The whole job on this machine, with no config: three network namespaces (LAN, gateway, servers), real
 clients that talk to real servers, their packets captured and learned, then generated ones injected, and
 the answers counted. It needs root and touches nothing outside the namespaces that it makes.`
+
+	labExample = `  pacgan-appliance lab
+  pacgan-appliance lab --servers system --seed 2 --json report.json`
+)
 
 // labCommand is the demonstration that runs what the daemon runs.
 func (p *Program) labCommand() *cobra.Command {
 	var o labOptions
 	cmd := &cobra.Command{
-		Use:   "lab",
-		Short: "The whole job on one machine: network, clients, capture, training, injection, answers",
-		Long:  labLong,
-		Args:  cobra.NoArgs,
+		Use:     "lab",
+		Short:   "The whole job on one machine: network, clients, capture, training, injection, answers",
+		Long:    labLong,
+		Example: labExample,
+		Args:    cobra.NoArgs,
 	}
 	flags := cmd.Flags()
 	flags.StringSliceVar(&o.labels, "labels", lab.Labels(), "kinds of traffic")
@@ -52,6 +58,11 @@ func (p *Program) labCommand() *cobra.Command {
 	flags.StringVar(&o.json, "json", "", "write the result to `file` as JSON")
 	flags.BoolVar(&o.keep, "keep", false, "leave the network up at the end, until Ctrl-C")
 	flags.StringVar(&o.state, "state", "", "`directory` for captures and models; it must be empty (default: a new temporary one)")
+	completeChoices(cmd, "labels", lab.Labels()...)
+	completeChoices(cmd, "recipe", recipes()...)
+	completeChoices(cmd, "servers", string(lab.Embedded), string(lab.System))
+	completeFiles(cmd, "json", "json")
+	completeDirectories(cmd, "state")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := o.check(); err != nil {
 			return usageError{err}

@@ -16,22 +16,29 @@ import (
 	"pacgan-appliance/internal/config"
 )
 
-const runLong = `Captures from the first minute, trains once there are enough packets of every label and then on
+const (
+	runLong = `Captures from the first minute, trains once there are enough packets of every label and then on
 the schedule, and injects what the current model generates, until it is stopped. Tells systemd when it is
-ready and what it is doing. SIGHUP reloads the config: allow-list, rates, shares and training at once, as
-a whole or not at all. The commands status, pause, resume, retrain and reload talk to it.`
+ready and what it is doing. SIGHUP reloads the config, as a whole or not at all, and SIGTERM ends the daemon
+with its state on disk. The commands "status", "pause", "resume", "train now" and "reload" talk to it.`
+
+	runExample = `  pacgan-appliance run -c config.toml
+  systemctl enable --now pacgan-appliance`
+)
 
 // runCommand is the daemon.
 func (p *Program) runCommand() *cobra.Command {
 	var path string
 	cmd := &cobra.Command{
-		Use:   "run -c config.toml",
-		Short: "The daemon: capture, train, inject, verify",
-		Long:  runLong,
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return p.serve(cmd.Context(), path) },
+		Use:     "run -c config.toml",
+		Short:   "The daemon: capture, train, inject, verify",
+		Long:    runLong,
+		Example: runExample,
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return p.serve(cmd.Context(), path) },
 	}
 	cmd.Flags().StringVarP(&path, "config", "c", "config.toml", "config `file`")
+	completeFiles(cmd, "config", "toml")
 	return cmd
 }
 

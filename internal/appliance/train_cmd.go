@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,15 +39,27 @@ type trainOptions struct {
 	json    bool
 }
 
+const (
+	trainLong = `Trains a model, from capture files or from what the daemon captured, and writes it to a directory that
+"generate" and the daemon read. Of the daemon's captures the held-out packets are left aside. It runs in
+this process; "train now" has the running daemon train instead.`
+
+	trainExample = `  pacgan-appliance train --label dns=dns.pcap --label ping=ping.pcapng --out m
+  pacgan-appliance train --state /var/lib/pacgan-appliance --recipe tree --out m
+  pacgan-appliance train now`
+)
+
 // trainCommand trains a model from files or from the daemon's state. The lab
 // and the daemon run it as their child.
 func (p *Program) trainCommand() *cobra.Command {
 	var o trainOptions
 	cmd := &cobra.Command{
-		Use:   "train (--label NAME=FILE.pcap ... --out DIR | --state DIR)",
-		Short: "Train a model from capture files, or from what the daemon captured",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return p.train(cmd.Context(), o) },
+		Use:     "train (--label NAME=FILE.pcap ... --out DIR | --state DIR)",
+		Short:   "Train a model from capture files, or from what the daemon captured",
+		Long:    trainLong,
+		Example: trainExample,
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return p.train(cmd.Context(), o) },
 	}
 	flags := cmd.Flags()
 	flags.StringArrayVar(&o.labels, "label", nil, "`NAME=FILE`: a label and a pcap or pcapng file of its packets; repeatable")
@@ -55,14 +68,23 @@ func (p *Program) trainCommand() *cobra.Command {
 	flags.StringVar(&o.recipe, "recipe", "gan", "gan, paper (the PAC-GAN paper's) or tree (the statistical baseline)")
 	flags.IntVar(&o.steps, "steps", 0, "steps of adversarial training; 0: the recipe's default")
 	flags.Uint64Var(&o.seed, "seed", 1, "the same seed, data and threads give the same model")
-	flags.IntVar(&o.threads, "threads", runtime.NumCPU(), "threads that compute")
+	flags.IntVar(&o.threads, "threads", 0, "threads that compute; 0: one for each processor")
 	flags.BoolVar(&o.json, "json", false, "progress and result as lines of JSON on standard output")
+	completeFiles(cmd, "label", "pcap", "pcapng")
+	completeDirectories(cmd, "state")
+	completeDirectories(cmd, "out")
+	completeChoices(cmd, "recipe", recipes()...)
+	cmd.AddCommand(p.trainNowCommand())
 	return cmd
 }
 
+// recipes are the names of what can be trained.
+func recipes() []string {
+	return []string{string(model.RecipeGAN), string(model.RecipePaper), string(model.RecipeTree)}
+}
+
 func checkRecipe(recipe string) error {
-	switch model.Recipe(recipe) {
-	case model.RecipeGAN, model.RecipePaper, model.RecipeTree:
+	if slices.Contains(recipes(), recipe) {
 		return nil
 	}
 	return fmt.Errorf("--recipe %q: must be gan, paper or tree", recipe)
@@ -83,6 +105,9 @@ func (o trainOptions) check() error {
 func (p *Program) train(ctx context.Context, o trainOptions) error {
 	if err := o.check(); err != nil {
 		return usageError{err}
+	}
+	if o.threads == 0 {
+		o.threads = runtime.NumCPU()
 	}
 	data, err := p.trainData(o)
 	if err != nil {

@@ -1,0 +1,106 @@
+package appliance
+
+import (
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// eachCommand calls f with every command that help lists, the root included.
+func eachCommand(cmd *cobra.Command, f func(*cobra.Command)) {
+	f(cmd)
+	for _, sub := range cmd.Commands() {
+		if sub.IsAvailableCommand() {
+			eachCommand(sub, f)
+		}
+	}
+}
+
+// TestEveryCommandExplainsItself holds what help and the man pages are made of.
+func TestEveryCommandExplainsItself(t *testing.T) {
+	p := Program{Version: "test", Stdout: io.Discard, Stderr: io.Discard}
+	eachCommand(p.Command(), func(cmd *cobra.Command) {
+		t.Run(cmd.CommandPath(), func(t *testing.T) {
+			if cmd.Short == "" || strings.HasSuffix(cmd.Short, ".") || !strings.HasSuffix(cmd.Long, ".") {
+				t.Errorf("short %q, long %q", cmd.Short, cmd.Long)
+			}
+			if !strings.HasPrefix(cmd.Example, "  ") {
+				t.Errorf("example %q: indent it", cmd.Example)
+			}
+			cmd.Flags().VisitAll(func(f *pflag.Flag) {
+				if f.Usage == "" {
+					t.Errorf("--%s is not explained", f.Name)
+				}
+			})
+			args := append(strings.Fields(cmd.CommandPath())[1:], "--help")
+			if got := run(t, args...); got.Code != ExitDone || !strings.HasPrefix(got.Stdout, cmd.Long) || !strings.Contains(got.Stdout, cmd.Example) {
+				t.Errorf("--help: %+v", got)
+			}
+		})
+	})
+}
+
+// TestExamplesAreValid parses every example as the command line that it is.
+func TestExamplesAreValid(t *testing.T) {
+	p := Program{Version: "test", Stdout: io.Discard, Stderr: io.Discard}
+	eachCommand(p.Command(), func(cmd *cobra.Command) {
+		found := false
+		for line := range strings.Lines(cmd.Example) {
+			words := strings.Fields(line)
+			if words[0] != "pacgan-appliance" {
+				continue // such as systemctl
+			}
+			args := words[1:]
+			for i, word := range args {
+				if word == "|" || word == "&&" {
+					args = args[:i]
+					break
+				}
+			}
+			root := p.Command() // flags are parsed into a fresh one each time
+			named, rest, err := root.Find(args)
+			if err == nil {
+				err = named.ParseFlags(rest)
+			}
+			if err == nil {
+				err = named.ValidateArgs(named.Flags().Args())
+			}
+			if err != nil {
+				t.Errorf("example %q: %v", line, err)
+				continue
+			}
+			found = found || named.CommandPath() == cmd.CommandPath() || cmd.Parent() == nil
+		}
+		if !found {
+			t.Errorf("%s: no example shows it:\n%s", cmd.CommandPath(), cmd.Example)
+		}
+	})
+}
+
+// TestCompletion asks as the shells' scripts do.
+func TestCompletion(t *testing.T) {
+	tests := []struct {
+		name string
+		args []string
+		want []string
+	}{
+		{"command", []string{"pa"}, []string{"pause\tStop injecting at once; capture and counts go on", ":4"}},
+		{"subcommand", []string{"train", ""}, []string{"now\tHave the running daemon train a model now", ":4"}},
+		{"flag", []string{"status", "--j"}, []string{"--json\teverything, once, as JSON", ":4"}},
+		{"choice", []string{"train", "--recipe", "p"}, []string{"gan", "paper", "tree", ":4"}},
+		{"file", []string{"run", "-c", ""}, []string{"toml", ":8"}},
+		{"directory", []string{"generate", "--model", ""}, []string{":16"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := strings.Split(strings.TrimSpace(run(t, append([]string{"__complete"}, tt.args...)...).Stdout), "\n")
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("completion (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
