@@ -16,8 +16,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-/* On every frame that the guard lets out; ASCII "pacg". */
-#define PACGAN_MARK 0x70616367
+#include "mark.h"
 
 #define MAX_LABELS 64
 #define HINTS 65536
