@@ -43,6 +43,7 @@ type service struct {
 	log     *slog.Logger
 	notify  func(state string) error
 
+	keeper  *keeper
 	store   *dataset.Store
 	tap     *tap
 	wire    *wire
@@ -98,6 +99,9 @@ func openService(cfg config.Config, o serviceOptions, log *slog.Logger) (_ *serv
 			err = errors.Join(err, s.close())
 		}
 	}()
+	if s.keeper, err = startKeeper(); err != nil {
+		return nil, err
+	}
 	s.store, err = dataset.Open(dataset.Options{Dir: filepath.Join(cfg.State.Dir, dataDir), Labels: labelNames(cfg), MaxBytes: int64(cfg.State.MaxBytes)})
 	if err != nil {
 		return nil, err
@@ -143,6 +147,9 @@ func (s *service) close() error {
 	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close())
+	}
+	if s.keeper != nil {
+		errs = append(errs, s.keeper.close())
 	}
 	return errors.Join(errs...)
 }

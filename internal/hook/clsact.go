@@ -21,15 +21,7 @@ const clsactPrefix = "pacgan_"
 // attachClsact is Attach for kernels older than 6.6. It replaces a filter of
 // ours that a killed process left behind, and leaves all others alone.
 func attachClsact(prog *ebpf.Program, ifindex int, dir Direction) (io.Closer, error) {
-	qdisc := &netlink.GenericQdisc{
-		QdiscAttrs: netlink.QdiscAttrs{
-			LinkIndex: ifindex,
-			Handle:    netlink.MakeHandle(0xffff, 0),
-			Parent:    netlink.HANDLE_CLSACT,
-		},
-		QdiscType: "clsact",
-	}
-	if err := netlink.QdiscAdd(qdisc); err != nil && !errors.Is(err, os.ErrExist) {
+	if err := netlink.QdiscAdd(clsactQdisc(ifindex)); err != nil && !errors.Is(err, os.ErrExist) {
 		return nil, fmt.Errorf("interface %d: add clsact qdisc: %w", ifindex, err)
 	}
 	info, err := prog.Info()
@@ -87,17 +79,46 @@ func clsactParent(dir Direction) uint32 {
 	return netlink.HANDLE_MIN_INGRESS
 }
 
-// clsactFilter is an attached filter. The qdisc stays: it may serve others
-// and does nothing by itself.
+// clsactFilter is an attached filter.
 type clsactFilter struct {
 	filter *netlink.BpfFilter
 }
 
-// Close takes the filter off. An interface that has gone took it along.
+// Close takes the filter off, and the qdisc with the last one: an empty one
+// does nothing for anybody. An interface that has gone took both along.
 func (c clsactFilter) Close() error {
 	err := netlink.FilterDel(c.filter)
-	if errors.Is(err, unix.ENODEV) || errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.EINVAL) {
-		return nil
+	if err != nil && !isGone(err) {
+		return err
 	}
-	return err
+	link := &netlink.GenericLink{LinkAttrs: netlink.LinkAttrs{Index: c.filter.LinkIndex}}
+	for _, dir := range []Direction{Ingress, Egress} {
+		filters, err := netlink.FilterList(link, clsactParent(dir))
+		if err != nil && !isGone(err) {
+			return err
+		}
+		if len(filters) > 0 {
+			return nil
+		}
+	}
+	if err := netlink.QdiscDel(clsactQdisc(c.filter.LinkIndex)); err != nil && !isGone(err) {
+		return err
+	}
+	return nil
+}
+
+// isGone tells the errors of what is not there any more.
+func isGone(err error) bool {
+	return errors.Is(err, unix.ENODEV) || errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.EINVAL)
+}
+
+func clsactQdisc(ifindex int) *netlink.GenericQdisc {
+	return &netlink.GenericQdisc{
+		QdiscAttrs: netlink.QdiscAttrs{
+			LinkIndex: ifindex,
+			Handle:    netlink.MakeHandle(0xffff, 0),
+			Parent:    netlink.HANDLE_CLSACT,
+		},
+		QdiscType: "clsact",
+	}
 }

@@ -36,7 +36,7 @@ const NoTCX = "this kernel has no TCX (6.6 has): attached through clsact, which 
 // Attach puts prog on the interface in the calling thread's network
 // namespace. The program is gone once the result is closed and, where TCX
 // holds it, once the process has died; a clsact filter of a killed process
-// stays until the next Attach of a program of that name there replaces it.
+// stays until Clean, or the next Attach of a program of that name there.
 // Programs must return -1 (TC_ACT_UNSPEC, TCX_NEXT) to let a packet pass,
 // which means the same in both.
 func Attach(prog *ebpf.Program, ifindex int, dir Direction) (io.Closer, error) {

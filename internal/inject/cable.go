@@ -13,10 +13,6 @@ import (
 	"pacgan-appliance/internal/hook"
 )
 
-// cableAlias is on interfaces that we made, so that what a killed process left
-// behind can be told from somebody else's.
-const cableAlias = "pacgan-appliance injection"
-
 // addrGenNone keeps IPv6 from giving an interface a link-local address.
 const addrGenNone = 1
 
@@ -54,7 +50,7 @@ func removeStale(near string) error {
 	if err != nil {
 		return fmt.Errorf("interface %s: %w", near, err)
 	}
-	if link.Attrs().Alias != cableAlias {
+	if link.Attrs().Alias != hook.CableAlias {
 		return fmt.Errorf("interface %q exists and is not ours: rename or delete it", near)
 	}
 	if err := netlink.LinkDel(link); err != nil {
@@ -74,7 +70,7 @@ func (c *cable) configure(near, far string) error {
 			return err
 		}
 		*end.link = link
-		if err := netlink.LinkSetAlias(link, cableAlias); err != nil {
+		if err := netlink.LinkSetAlias(link, hook.CableAlias); err != nil {
 			return fmt.Errorf("alias: %w", err)
 		}
 		if err := netlink.LinkSetARPOff(link); err != nil {
