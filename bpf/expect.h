@@ -18,7 +18,7 @@
 
 #include "mark.h"
 
-#define MAX_LABELS 64
+#define MAX_LABELS 96 /* three slots of counts for each of 32 labels */
 #define HINTS 65536
 
 /* What a label's packets are answered by (DESIGN.md, "What a valid response is"). */

@@ -27,7 +27,7 @@ const (
 )
 
 const (
-	maxLabels        = 64      // MAX_LABELS in bpf/expect.h
+	maxLabels        = 96      // MAX_LABELS in bpf/expect.h
 	maxConversations = 1 << 16 // the slots that a conversation's id has room for
 )
 

@@ -146,7 +146,7 @@ func TestOpenErrors(t *testing.T) {
 		{"no such interface", inject.Options{Wire: "wan9", Labels: labels, Maps: maps}, `inject: interface "wan9" does not exist: "ip link" lists those that do`},
 		{"no Ethernet", inject.Options{Wire: "lo", Labels: labels, Maps: maps, Near: "a0", Far: "a1"},
 			`inject: interface "lo" has no Ethernet address: packets can be injected through Ethernet interfaces only`},
-		{"no labels", inject.Options{Wire: "wan0", Maps: maps}, `inject: 0 labels: 1 to 64 are possible`},
+		{"no labels", inject.Options{Wire: "wan0", Maps: maps}, `inject: 0 labels: 1 to 96 are possible`},
 		{"no maps", inject.Options{Wire: "wan0", Labels: labels}, `inject: no maps: the matcher must be open first (verify.Verifier.Maps)`},
 		{"name taken", inject.Options{Wire: "wan0", Labels: labels, Maps: maps, Near: "lan0", Far: "a1"},
 			`inject: interface "lan0" exists and is not ours: rename or delete it`},

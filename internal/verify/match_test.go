@@ -169,7 +169,7 @@ func TestOpenErrors(t *testing.T) {
 		want    string
 	}{
 		{"no such interface", Options{Interface: "wan9", Labels: labels}, `verify: interface "wan9" does not exist: "ip link" lists those that do`},
-		{"no labels", Options{Interface: "lo"}, `verify: 0 labels: 1 to 64 are possible`},
+		{"no labels", Options{Interface: "lo"}, `verify: 0 labels: 1 to 96 are possible`},
 		{"timeout", Options{Interface: "lo", Labels: labels, Timeout: time.Hour}, `verify: timeout 1h0m0s: must be more than 0 and at most 1m0s`},
 		{"answer", Options{Interface: "lo", Labels: []Label{{Name: "x", Answer: "yes"}}},
 			`verify: label "x": answer "yes": must be icmp-echo, dns, http, reply or none`},

@@ -18,8 +18,9 @@ import (
 	"pacgan-appliance/internal/hook"
 )
 
-// MaxLabels is how many labels the kernel programs have room for.
-const MaxLabels = 64
+// MaxLabels is how many labels the kernel programs have room for: a label may
+// be in several places, to have its packets counted by where they come from.
+const MaxLabels = 96
 
 // DefaultTimeout is how long a reply may take where Options do not say.
 const DefaultTimeout = 2 * time.Second
