@@ -73,7 +73,7 @@ type liveModel struct {
 	id       string
 	manifest *model.Manifest
 	model    *model.Model
-	source   *modelSource
+	source   *source
 	seed     uint64
 }
 
@@ -174,7 +174,7 @@ func (s *service) use(id string) error {
 	}
 	s.changing.Lock()
 	defer s.changing.Unlock()
-	live, err := newLiveModel(id, manifest, m, *s.cfg.Load())
+	live, err := s.newLiveModel(id, manifest, m, *s.cfg.Load())
 	if err != nil {
 		return err
 	}
@@ -184,9 +184,13 @@ func (s *service) use(id string) error {
 
 // newLiveModel makes a model that is loaded ready to draw from, mixed as cfg
 // says.
-func newLiveModel(id string, manifest *model.Manifest, m *model.Model, cfg config.Config) (*liveModel, error) {
+func (s *service) newLiveModel(id string, manifest *model.Manifest, m *model.Model, cfg config.Config) (*liveModel, error) {
 	seed := uint64(time.Now().UnixNano()) // another one each time: packets must not come again
-	source, err := newModelSource(m, labelNames(cfg), shares(cfg), endless, seed)
+	order, err := orderOf(cfg, s.store, seed)
+	if err != nil {
+		return nil, err
+	}
+	source, err := newModelSource(m, labelNames(cfg), order, endless, seed)
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w: retrain with the labels of this config", id, err)
 	}
@@ -199,7 +203,7 @@ func (s *service) mix(cfg config.Config) (*liveModel, error) {
 	if now == nil {
 		return nil, nil
 	}
-	return newLiveModel(now.id, now.manifest, now.model, cfg)
+	return s.newLiveModel(now.id, now.manifest, now.model, cfg)
 }
 
 // draw has packets drawn from a model. It takes over between two packets.

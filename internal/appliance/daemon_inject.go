@@ -27,13 +27,18 @@ const (
 )
 
 // rateOf is the rate that a config allows, in packets per second.
-func rateOf(cfg config.Config) float64 { return min(cfg.Inject.Rate.PerSecond, cfg.Safety.MaxRate) }
+func rateOf(cfg config.Config) float64 {
+	if cfg.Inject.Rate.Learned {
+		return cfg.Safety.MaxRate
+	}
+	return min(cfg.Inject.Rate.PerSecond, cfg.Safety.MaxRate)
+}
 
 // valve is between the source and the injector: it lets packets pass at its
 // rate while it has a source and is not paused.
 type valve struct {
 	injector *inject.Injector
-	source   atomic.Pointer[modelSource]
+	source   atomic.Pointer[source]
 
 	mu      sync.Mutex
 	paused  bool
@@ -63,8 +68,11 @@ func (p *passage) Next() (label int, ip []byte, err error) {
 	return p.valve.source.Load().Next()
 }
 
+// due is when the next packet is due, beside the rate.
+func (p *passage) due() time.Duration { return p.valve.source.Load().due() }
+
 // fill gives the valve a source, in the place of the one it had.
-func (v *valve) fill(source *modelSource) {
+func (v *valve) fill(source *source) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.source.Store(source)
@@ -87,7 +95,7 @@ func (v *valve) run(ctx context.Context) error {
 			}
 			continue
 		}
-		_, err := v.injector.Run(passing, p, inject.RunOptions{Rate: p.rate})
+		_, err := v.injector.Run(passing, p, inject.RunOptions{Rate: p.rate, Schedule: p.due})
 		v.finished(p)
 		if err != nil && ctx.Err() == nil {
 			return err
@@ -230,6 +238,9 @@ func (v *valve) alive(context.Context) error {
 		return nil
 	}
 	limit := injectLimit + time.Duration(3/p.rate*float64(time.Second))
+	if learned, ok := v.source.Load().order.(*learnedOrder); ok {
+		limit += learned.longest()
+	}
 	if age := p.taken.age(); age > limit {
 		return fmt.Errorf("no packet taken for %v", age.Round(time.Second))
 	}

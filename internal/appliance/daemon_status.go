@@ -115,13 +115,32 @@ func (s *service) lineOf(all Counts) string {
 		return "paused, " + answered
 	case stateInjecting:
 		age := time.Since(s.current.Load().manifest.Created)
-		return fmt.Sprintf("injecting %g/s, %s, model %s old", rateOf(*s.cfg.Load()), answered, roughly(age))
+		return fmt.Sprintf("injecting %s, %s, model %s old", s.pace(), answered, roughly(age))
 	case stateCapturing:
 		if missing := s.missing(); missing != "" {
 			return "capturing: " + missing + " packets"
 		}
 	}
 	return "training the first model"
+}
+
+// asked is the rate that is asked for, in packets per second.
+func (s *service) asked() float64 {
+	most := rateOf(*s.cfg.Load())
+	if live := s.current.Load(); live != nil {
+		if learned, ok := live.source.order.(*learnedOrder); ok {
+			return min(learned.rate(), most)
+		}
+	}
+	return most
+}
+
+// pace is the rate in words.
+func (s *service) pace() string {
+	if s.cfg.Load().Inject.Rate.Learned {
+		return fmt.Sprintf("%.3g/s (learned)", s.asked())
+	}
+	return fmt.Sprintf("%g/s", s.asked())
 }
 
 // Status implements control.Daemon.
@@ -133,7 +152,7 @@ func (s *service) Status(context.Context) (any, error) {
 	cfg, now := s.cfg.Load(), time.Now()
 	out := Status{
 		Version: s.options.version, State: s.state(), Line: s.lineOf(totalOf(counts)), Paused: s.valve.isPaused(),
-		Started: s.started, UptimeSeconds: now.Sub(s.started).Seconds(), Rate: rateOf(*cfg), Allow: texts(cfg.Safety.Allow),
+		Started: s.started, UptimeSeconds: now.Sub(s.started).Seconds(), Rate: s.asked(), Allow: texts(cfg.Safety.Allow),
 		Missing: s.shortfalls(), All: reportAll(counts), Tasks: s.tasks.tasks(),
 	}
 	for i, c := range counts {

@@ -209,12 +209,12 @@ func (r *labRun) injectPhases(ctx context.Context) (*LabReport, error) {
 
 // injectModel injects count packets of each label of one model, and returns
 // what became of them.
-func (r *labRun) injectModel(ctx context.Context, name, dir string, count int) (_ []labelCounts, _ *modelSource, err error) {
+func (r *labRun) injectModel(ctx context.Context, name, dir string, count int) (_ []labelCounts, _ *source, err error) {
 	m, _, err := model.Load(dir)
 	if err != nil {
 		return nil, nil, err
 	}
-	source, err := newModelSource(m, labelNames(r.cfg), shares(r.cfg), count, r.o.seed)
+	source, err := newModelSource(m, labelNames(r.cfg), newShareOrder(shares(r.cfg)), count, r.o.seed)
 	if err != nil {
 		return nil, nil, err
 	}

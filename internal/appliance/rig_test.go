@@ -73,9 +73,9 @@ func mustRig(t *testing.T, servers lab.Servers, packets int) *rig {
 
 // inject injects count generated packets of each label, and checks what holds
 // in every run: the counts add up, and nothing is left in flight.
-func (r *rig) inject(t *testing.T, count int, during func(*wire)) ([]labelCounts, *modelSource) {
+func (r *rig) inject(t *testing.T, count int, during func(*wire)) ([]labelCounts, *source) {
 	t.Helper()
-	source, err := newModelSource(r.trees, labelNames(r.cfg), []float64{1, 1, 1}, count, 99)
+	source, err := newModelSource(r.trees, labelNames(r.cfg), newShareOrder([]float64{1, 1, 1}), count, 99)
 	must(t, err)
 	w, err := openWire(r.cfg)
 	must(t, err)

@@ -33,7 +33,7 @@ func mustModel(t *testing.T, labels ...string) *model.Model {
 }
 
 func TestSourceMixesByShare(t *testing.T) {
-	s, err := newModelSource(mustModel(t, "a", "b"), []string{"b", "a"}, []float64{3, 1}, 300, 1)
+	s, err := newModelSource(mustModel(t, "a", "b"), []string{"b", "a"}, newShareOrder([]float64{3, 1}), 300, 1)
 	must(t, err)
 	var first [2]int // labels of the first 100 packets
 	for n := 0; ; n++ {
@@ -58,19 +58,19 @@ func TestSourceMixesByShare(t *testing.T) {
 }
 
 func TestEndlessSourceKeepsNothing(t *testing.T) {
-	s, err := newModelSource(mustModel(t, "a"), []string{"a"}, []float64{1}, endless, 1)
+	s, err := newModelSource(mustModel(t, "a"), []string{"a"}, newShareOrder([]float64{1}), endless, 1)
 	must(t, err)
 	for range 1000 {
 		_, _, err := s.Next()
 		must(t, err)
 	}
-	if len(s.kept[0]) != 0 {
-		t.Errorf("%d packets kept: memory without bound", len(s.kept[0]))
+	if s.kept != nil {
+		t.Errorf("%d packets kept: memory without bound", len(s.kept))
 	}
 }
 
 func TestSourceOfUnknownLabel(t *testing.T) {
-	_, err := newModelSource(mustModel(t, "a"), []string{"b"}, []float64{1}, 1, 1)
+	_, err := newModelSource(mustModel(t, "a"), []string{"b"}, newShareOrder([]float64{1}), 1, 1)
 	if err == nil || !strings.Contains(err.Error(), `"b"`) {
 		t.Errorf("error %v does not name the label", err)
 	}

@@ -75,32 +75,3 @@ func TestConversingAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations a conversation, want 0", allocs)
 	}
 }
-
-func TestPacer(t *testing.T) {
-	const second = 1_000_000_000
-	tests := []struct {
-		name string
-		rate float64
-		now  []int64 // when due is asked, and all that is due is taken
-		want []int
-	}{
-		{"one a second", 1, []int64{0, second / 2, second - 1, second, 3 * second / 2, 2 * second}, []int{1, 0, 0, 1, 0, 1}},
-		{"a fraction", 2.5, []int64{0, 4e8 - 1, 4e8, 8e8, 12e8}, []int{1, 0, 1, 1, 1}},
-		{"late within the bound", 1000, []int64{0, 50e6, 51e6}, []int{1, 50, 1}},
-		{"late beyond the bound", 500, []int64{0, 500e6, 502e6}, []int{1, 51, 1}},
-		{"more than a batch", 10_000, []int64{0, 15e6, 15e6, 15e6}, []int{1, 64, 64, 22}},
-		{"unbounded", 0, []int64{0, 0}, []int{64, 64}},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			p := newPacer(tt.rate, 0)
-			for i, now := range tt.now {
-				n := p.due(now, batchSize)
-				if n != tt.want[i] {
-					t.Errorf("at %d ns: %d due, want %d", now, n, tt.want[i])
-				}
-				p.take(n)
-			}
-		})
-	}
-}

@@ -2,6 +2,7 @@ package inject
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -20,38 +21,51 @@ const (
 )
 
 // pacer says when packets are due: the n-th at its anchor + n/rate, so that
-// delays do not add up. Times are nanoseconds of the monotonic clock.
+// delays do not add up, and not before its schedule says, where it has one.
+// Times are nanoseconds of the monotonic clock.
 type pacer struct {
-	rate   float64 // packets a second; 0: as fast as possible
-	anchor int64
-	sent   int64 // since the anchor
+	rate     float64              // packets a second; 0: no bound
+	schedule func() time.Duration // when the next packet is due, since the beginning; nil: whenever the rate allows
+	anchor   int64                // of the rate
+	sent     int64                // since the anchor
+	begin    int64                // of the schedule
 }
 
-func newPacer(rate float64, now int64) *pacer {
-	return &pacer{rate: rate, anchor: now}
+func newPacer(rate float64, schedule func() time.Duration, now int64) *pacer {
+	return &pacer{rate: rate, schedule: schedule, anchor: now, begin: now}
 }
 
-// due is how many packets may leave now, at most limit; take says that some did.
-func (p *pacer) due(now int64, limit int) int {
-	if p.rate == 0 {
-		return limit
-	}
-	if lag := now - p.next(); lag > int64(maxLag) {
+// ready reports whether a packet may leave now; take says that one did.
+func (p *pacer) ready(now int64) bool {
+	if lag := now - p.byRate(); p.rate > 0 && lag > int64(maxLag) {
 		p.anchor, p.sent = now-int64(maxLag), 0
 	}
-	n := int64(float64(now-p.anchor)*p.rate/1e9) + 1 - p.sent
-	return int(max(0, min(n, int64(limit))))
+	if p.schedule != nil {
+		if lag := now - p.bySchedule(); lag > int64(maxLag) {
+			p.begin += lag - int64(maxLag)
+		}
+	}
+	return p.next() <= now
 }
 
-func (p *pacer) take(n int) { p.sent += int64(n) }
+func (p *pacer) take() { p.sent++ }
 
 // next is when the next packet is due.
 func (p *pacer) next() int64 {
+	if p.schedule == nil {
+		return p.byRate()
+	}
+	return max(p.byRate(), p.bySchedule())
+}
+
+func (p *pacer) byRate() int64 {
 	if p.rate == 0 {
 		return p.anchor
 	}
-	return p.anchor + int64(float64(p.sent)*1e9/p.rate)
+	return p.anchor + int64(math.Ceil(float64(p.sent)*1e9/p.rate))
 }
+
+func (p *pacer) bySchedule() int64 { return p.begin + int64(p.schedule()) }
 
 // monotonic is the time that the pacer counts in.
 func monotonic() int64 {

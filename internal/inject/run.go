@@ -21,7 +21,10 @@ type Source interface {
 
 // RunOptions bound a Run.
 type RunOptions struct {
-	Rate     float64       // generated packets a second, fractions allowed; 0: as fast as MaxRate allows
+	Rate float64 // generated packets a second, fractions allowed; 0: as fast as MaxRate allows
+	// Schedule, where it is not nil, says when the packet is due that the
+	// source gives next, since the run began. Rate then is a bound.
+	Schedule func() time.Duration
 	Count    uint64        // packets to take from the source; 0: until it ends
 	Duration time.Duration // how long to take packets; 0: until the source ends
 }
@@ -92,7 +95,7 @@ func (in *Injector) Run(ctx context.Context, source Source, o RunOptions) (Summa
 	if in.options.MaxRate > 0 && (rate == 0 || rate > in.options.MaxRate) {
 		rate = in.options.MaxRate
 	}
-	r := &runner{Injector: in, source: source, options: o, pacer: newPacer(rate, monotonic()), timer: time.NewTimer(time.Hour)}
+	r := &runner{Injector: in, source: source, options: o, pacer: newPacer(rate, o.Schedule, monotonic()), timer: time.NewTimer(time.Hour)}
 	defer r.timer.Stop()
 	if o.Duration > 0 {
 		r.end = r.pacer.anchor + int64(o.Duration)
@@ -153,17 +156,13 @@ func (r *runner) loop(ctx context.Context) error {
 		if r.end != 0 && now >= r.end {
 			return nil
 		}
-		n := r.pacer.due(now, r.left())
-		for i := range n {
-			switch err := r.one(ctx, now); {
-			case err == io.EOF:
-				r.pacer.take(i)
-				return nil
-			case err != nil:
-				return err
-			}
+		n, err := r.batch(ctx, now)
+		if err == io.EOF {
+			return nil
 		}
-		r.pacer.take(n)
+		if err != nil {
+			return err
+		}
 		r.unpark()
 		if err := r.flush(); err != nil {
 			return err
@@ -176,6 +175,21 @@ func (r *runner) loop(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// batch takes the packets that are due, and returns how many.
+func (r *runner) batch(ctx context.Context, now int64) (int, error) {
+	limit := r.left()
+	for n := range limit {
+		if !r.pacer.ready(now) {
+			return n, nil
+		}
+		if err := r.one(ctx, now); err != nil {
+			return n, err
+		}
+		r.pacer.take()
+	}
+	return limit, nil
 }
 
 // left is how many packets may be taken at once.
