@@ -16,7 +16,9 @@ char _license[] SEC("license") = "Dual BSD/GPL";
 volatile const __u32 wire_ifindex = 0;
 volatile const __u32 wire_flags = 0; /* of bpf_redirect */
 volatile const __u8 wire_mac[ETH_ALEN] = {};
-volatile const __u32 label_count = 0;
+
+/* Set by user space whenever there is a label more. */
+volatile __u32 label_count = 0;
 
 /* User space tells about a frame in its source address, which every way of
  * sending carries: 0x02 (a local unicast address) and these flags, the label's

@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"sync/atomic"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/ringbuf"
@@ -24,7 +25,8 @@ var ErrClosed = errors.New("capture closed")
 
 // Limits and defaults of Options.
 const (
-	MaxLabels        = 32        // MAX_LABELS in bpf/capture.c
+	MaxLabels        = 32        // at a time: the verifier's work grows with them
+	maxNames         = 64        // over all, from Open on
 	MaxSnapBytes     = 16384     // LARGE_ROOM there
 	DefaultSnapBytes = 2048      // every frame of a network whose MTU is at most 2,030
 	DefaultRingBytes = 8 << 20   // 28,000 small frames: 40 ms at 650,000 a second
@@ -48,10 +50,11 @@ type Options struct {
 
 // Capture is a running capture.
 type Capture struct {
+	options Options
 	objects captureObjects
-	link    io.Closer
+	link    hook.Attachment
 	reader  *ringbuf.Reader
-	labels  []string
+	names   atomic.Pointer[[]string] // of labels, by their index in the kernel; they only grow
 	clock   clock
 	log     *slog.Logger
 }
@@ -92,14 +95,16 @@ func ethernetIndex(name string) (int, error) {
 
 // load is Open without attaching.
 func load(o Options) (*Capture, error) {
-	spec, err := o.spec()
+	names, places, err := arrange(nil, o.Labels)
 	if err != nil {
 		return nil, err
 	}
-	c := &Capture{log: slog.With("component", "capture")}
-	for _, l := range o.Labels {
-		c.labels = append(c.labels, l.Name)
+	spec, err := o.spec(places)
+	if err != nil {
+		return nil, err
 	}
+	c := &Capture{options: o, log: slog.With("component", "capture")}
+	c.names.Store(&names)
 	if err := spec.LoadAndAssign(&c.objects, nil); err != nil {
 		return nil, loadError(err)
 	}
@@ -110,10 +115,7 @@ func load(o Options) (*Capture, error) {
 }
 
 // spec is the program as it will be loaded: sizes set, filters spliced in.
-func (o Options) spec() (*ebpf.CollectionSpec, error) {
-	if len(o.Labels) == 0 || len(o.Labels) > MaxLabels {
-		return nil, fmt.Errorf("%d labels: 1 to %d are possible", len(o.Labels), MaxLabels)
-	}
+func (o Options) spec(filters []place) (*ebpf.CollectionSpec, error) {
 	snap, ring := or(o.SnapBytes, DefaultSnapBytes), ringSize(or(o.RingBytes, DefaultRingBytes))
 	if snap < 1 || snap > MaxSnapBytes {
 		return nil, fmt.Errorf("snap length %d: must be 1 to %d bytes", snap, MaxSnapBytes)
@@ -123,16 +125,13 @@ func (o Options) spec() (*ebpf.CollectionSpec, error) {
 		return nil, err
 	}
 	spec.Maps[captureMapFrames].MaxEntries = ring
+	spec.Maps[captureMapPerLabel].MaxEntries = maxNames
 	err = errors.Join(
 		spec.Variables[captureVarSnapBytes].Set(uint32(snap)),
 		spec.Variables[captureVarWakeBytes].Set(min(maxWakeBytes, ring/4)),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("set the program's constants: %w", err)
-	}
-	filters := make([]Filter, len(o.Labels))
-	for i, l := range o.Labels {
-		filters[i] = l.Filter
 	}
 	return spec, splice(spec.Programs[captureProgPacganCapture], filters)
 }

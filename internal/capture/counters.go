@@ -4,9 +4,9 @@ import "fmt"
 
 // Counters are the kernel's counts since Open.
 type Counters struct {
-	Seen   uint64 // frames that entered the interface
-	Ours   uint64 // of these, the ones that carried our mark: not looked at
-	Labels []LabelCounters
+	Seen   uint64          // frames that entered the interface
+	Ours   uint64          // of these, the ones that carried our mark: not looked at
+	Labels []LabelCounters // of every label since Open, in the order in which they came
 }
 
 // LabelCounters are the frames that one label matched, each counted once.
@@ -28,7 +28,7 @@ func (c *Capture) Counters() (Counters, error) {
 		out.Seen += cpu.Seen
 		out.Ours += cpu.Ours
 	}
-	for i, name := range c.labels {
+	for i, name := range *c.names.Load() {
 		var counts []captureLabelCounts
 		if err := c.objects.PerLabel.Lookup(uint32(i), &counts); err != nil {
 			return Counters{}, fmt.Errorf("read capture counters of %s: %w", name, err)

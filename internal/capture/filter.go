@@ -46,7 +46,7 @@ func Compile(expr string) (Filter, error) {
 		return Filter{}, err
 	}
 	f := Filter{expr: expr, program: program}
-	if _, err := f.block(0); err != nil {
+	if _, err := f.block(0, 0); err != nil {
 		return Filter{}, err
 	}
 	return f, nil

@@ -178,7 +178,7 @@ func FuzzParseDecimal(f *testing.F) {
 	f.Add("1\n6 0 0 99999999999")
 	f.Fuzz(func(_ *testing.T, text string) {
 		if program, err := parseDecimal(text); err == nil {
-			_, _ = Filter{program: program}.block(0)
+			_, _ = Filter{program: program}.block(0, 0)
 		}
 	})
 }

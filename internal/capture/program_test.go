@@ -256,7 +256,7 @@ func TestFullRing(t *testing.T) {
 // TestVerifierRefusal: one line, and the whole log for %+v.
 func TestVerifierRefusal(t *testing.T) {
 	labtest.RequireRoot(t)
-	spec, err := Options{Labels: mustLabels(t, "ip")}.spec()
+	spec, err := Options{}.spec([]place{{mustLabels(t, "ip")[0].Filter, 0}})
 	if err != nil {
 		t.Fatal(err)
 	}

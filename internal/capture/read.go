@@ -69,10 +69,11 @@ func (c *Capture) packet(record []byte) (packet.Packet, uint64, error) {
 	if err != nil {
 		return packet.Packet{}, 0, err
 	}
-	if int(header.Label) >= len(c.labels) {
-		return packet.Packet{}, 0, fmt.Errorf("captured frame has label %d of %d", header.Label, len(c.labels))
+	names := *c.names.Load()
+	if int(header.Label) >= len(names) {
+		return packet.Packet{}, 0, fmt.Errorf("captured frame has label %d of %d", header.Label, len(names))
 	}
-	p := packet.Packet{Label: c.labels[header.Label], Time: c.clock.wall(header.TimeNs), Frame: frame}
+	p := packet.Packet{Label: names[header.Label], Time: c.clock.wall(header.TimeNs), Frame: frame}
 	return p, header.TimeNs, nil
 }
 

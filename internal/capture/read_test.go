@@ -51,7 +51,8 @@ func TestParseRecord(t *testing.T) {
 			}
 		})
 	}
-	c := &Capture{labels: []string{"a"}}
+	var c Capture
+	c.names.Store(&[]string{"a"})
 	_, _, err := c.packet(record(captureFrameHeader{Label: 1}, "", 0))
 	if want := "captured frame has label 1 of 1"; errorText(err) != want {
 		t.Errorf("got %v, want %s", err, want)

@@ -27,16 +27,22 @@ const (
 	regDataEnd = asm.R8
 )
 
-// classifier is the spliced function: 1 + the index of the first filter that
+// place is a filter and the index of its label in the kernel's tables.
+type place struct {
+	filter Filter
+	slot   int
+}
+
+// classifier is the spliced function: 1 + the slot of the first filter that
 // matches, 0 for none. Each block loads the packet's bounds anew, so that the
 // verifier meets it in one state however many blocks went before: its work
 // grows with the sum of the filters, not with their product.
-func classifier(filters []Filter) (asm.Instructions, error) {
+func classifier(filters []place) (asm.Instructions, error) {
 	insns := asm.Instructions{asm.Mov.Reg(regContext, asm.R1)}
-	for i, f := range filters {
-		block, err := f.block(i)
+	for i, p := range filters {
+		block, err := p.filter.block(i, p.slot)
 		if err != nil {
-			return nil, fmt.Errorf("filter %q: %w", f, err)
+			return nil, fmt.Errorf("filter %q: %w", p.filter, err)
 		}
 		insns = append(insns, block...)
 	}
@@ -48,9 +54,9 @@ func classifier(filters []Filter) (asm.Instructions, error) {
 
 func blockName(i int) string { return fmt.Sprintf("filter%d", i) }
 
-// block returns 1 + i from the function where the filter matches, and goes on
-// to the next block where it does not.
-func (f Filter) block(i int) (asm.Instructions, error) {
+// block is the ith of the function: it returns 1 + slot where the filter
+// matches, and goes on to the next block where it does not.
+func (f Filter) block(i, slot int) (asm.Instructions, error) {
 	result := blockName(i) + "_result"
 	body, err := cbpfc.ToEBPF(f.program, cbpfc.EBPFOpts{
 		PacketStart: regData,
@@ -70,7 +76,7 @@ func (f Filter) block(i int) (asm.Instructions, error) {
 	insns = append(insns, trueLength(body)...)
 	return append(insns,
 		asm.JEq.Imm(asm.R0, 0, blockName(i+1)).WithSymbol(result),
-		asm.Mov.Imm(asm.R0, int32(i+1)),
+		asm.Mov.Imm(asm.R0, int32(slot+1)),
 		asm.Return(),
 	), nil
 }
@@ -114,7 +120,7 @@ func isLength(first, second asm.Instruction) bool {
 
 // splice puts the classifier in the stub's place. The stub's first
 // instruction carries its name and its BTF, which the verifier asks for.
-func splice(program *ebpf.ProgramSpec, filters []Filter) error {
+func splice(program *ebpf.ProgramSpec, filters []place) error {
 	body, err := classifier(filters)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package dataset
 import (
 	"fmt"
 	"os"
+	"slices"
 )
 
 // makeRoom removes old files until need more bytes fit. The label that takes
@@ -45,10 +46,12 @@ func (s *Store) evictOldest(one *series) error {
 		}
 	}
 	oldest := one.files[0]
-	if err := os.Remove(one.pathOf(oldest)); err != nil && !os.IsNotExist(err) {
+	path := one.pathOf(oldest)
+	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
 		return fmt.Errorf("dataset: make room: %w", err)
 	}
-	one.files = one.files[1:]
+	one.files = slices.Delete(one.files, 0, 1) // in place: the list must not walk through memory
+	one.unsynced = slices.DeleteFunc(one.unsynced, func(p string) bool { return p == path })
 	s.stats.Evicted += oldest.count
 	s.total = s.bytes()
 	return nil

@@ -82,19 +82,17 @@ type Stats struct {
 // fails until the first is closed.
 func Open(o Options) (*Store, error) {
 	if o.FileBytes == 0 {
-		o.FileBytes = min(max(o.MaxBytes/filesInBudget, minFileBytes), maxFileBytes)
-		if o.MaxBytes < MinMaxBytes {
-			return nil, fmt.Errorf("dataset %s: room for %d bytes: at least %d are needed", o.Dir, o.MaxBytes, MinMaxBytes)
+		var err error
+		if o.FileBytes, err = fileBytes(o.Dir, o.MaxBytes); err != nil {
+			return nil, err
 		}
 	}
 	s := &Store{dir: o.Dir, max: o.MaxBytes, fileMax: o.FileBytes, labels: map[string]*series{}}
 	if err := s.acquire(); err != nil {
 		return nil, fmt.Errorf("dataset %s: %w", o.Dir, err)
 	}
-	for _, label := range o.Labels {
-		if err := os.MkdirAll(filepath.Join(o.Dir, label), 0o750); err != nil {
-			return nil, errors.Join(fmt.Errorf("dataset: %w", err), s.Close())
-		}
+	if err := s.makeDirectories(o.Labels); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
 	if err := s.scan(); err != nil {
 		return nil, errors.Join(err, s.Close())

@@ -3,7 +3,6 @@ package hook
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/cilium/ebpf"
@@ -20,7 +19,7 @@ const clsactPrefix = "pacgan_"
 
 // attachClsact is Attach for kernels older than 6.6. It replaces a filter of
 // ours that a killed process left behind, and leaves all others alone.
-func attachClsact(prog *ebpf.Program, ifindex int, dir Direction) (io.Closer, error) {
+func attachClsact(prog *ebpf.Program, ifindex int, dir Direction) (Attachment, error) {
 	if err := netlink.QdiscAdd(clsactQdisc(ifindex)); err != nil && !errors.Is(err, os.ErrExist) {
 		return nil, fmt.Errorf("interface %d: add clsact qdisc: %w", ifindex, err)
 	}
@@ -82,6 +81,16 @@ func clsactParent(dir Direction) uint32 {
 // clsactFilter is an attached filter.
 type clsactFilter struct {
 	filter *netlink.BpfFilter
+}
+
+// Replace implements Attachment: the kernel swaps the filter's program.
+func (c clsactFilter) Replace(prog *ebpf.Program) error {
+	next := *c.filter
+	next.Fd = prog.FD()
+	if err := netlink.FilterReplace(&next); err != nil {
+		return fmt.Errorf("replace program: %w", err)
+	}
+	return nil
 }
 
 // Close takes the filter off, and the qdisc with the last one: an empty one

@@ -30,6 +30,14 @@ func (d Direction) String() string {
 	return "egress"
 }
 
+// Attachment is a program on an interface, until Close.
+type Attachment interface {
+	// Replace puts another program in its place at once: every packet meets
+	// one of the two. The error leaves the old one there.
+	Replace(*ebpf.Program) error
+	io.Closer
+}
+
 // NoTCX is logged, once for each program, where clsact stands in for TCX.
 const NoTCX = "this kernel has no TCX (6.6 has): attached through clsact, which a killed process leaves behind"
 
@@ -39,15 +47,15 @@ const NoTCX = "this kernel has no TCX (6.6 has): attached through clsact, which 
 // stays until Clean, or the next Attach of a program of that name there.
 // Programs must return -1 (TC_ACT_UNSPEC, TCX_NEXT) to let a packet pass,
 // which means the same in both.
-func Attach(prog *ebpf.Program, ifindex int, dir Direction) (io.Closer, error) {
+func Attach(prog *ebpf.Program, ifindex int, dir Direction) (Attachment, error) {
 	return attach(attachTCX, prog, ifindex, dir)
 }
 
 // attachFunc is one way of attaching; a test puts an old kernel's answer in
 // the place of attachTCX.
-type attachFunc func(*ebpf.Program, int, Direction) (io.Closer, error)
+type attachFunc func(*ebpf.Program, int, Direction) (Attachment, error)
 
-func attach(first attachFunc, prog *ebpf.Program, ifindex int, dir Direction) (io.Closer, error) {
+func attach(first attachFunc, prog *ebpf.Program, ifindex int, dir Direction) (Attachment, error) {
 	c, err := first(prog, ifindex, dir)
 	if errors.Is(err, ebpf.ErrNotSupported) {
 		slog.Info(NoTCX, "component", "hook", "interface", ifindex, "direction", dir.String())
@@ -59,10 +67,27 @@ func attach(first attachFunc, prog *ebpf.Program, ifindex int, dir Direction) (i
 	return c, nil
 }
 
-func attachTCX(prog *ebpf.Program, ifindex int, dir Direction) (io.Closer, error) {
+func attachTCX(prog *ebpf.Program, ifindex int, dir Direction) (Attachment, error) {
 	at := ebpf.AttachTCXIngress
 	if dir == Egress {
 		at = ebpf.AttachTCXEgress
 	}
-	return link.AttachTCX(link.TCXOptions{Interface: ifindex, Program: prog, Attach: at})
+	l, err := link.AttachTCX(link.TCXOptions{Interface: ifindex, Program: prog, Attach: at})
+	if err != nil {
+		return nil, err
+	}
+	return tcxLink{l}, nil
+}
+
+// tcxLink is an attached link.
+type tcxLink struct {
+	link.Link
+}
+
+// Replace implements Attachment by BPF_LINK_UPDATE.
+func (l tcxLink) Replace(prog *ebpf.Program) error {
+	if err := l.Update(prog); err != nil {
+		return fmt.Errorf("replace program: %w", err)
+	}
+	return nil
 }

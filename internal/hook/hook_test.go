@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -23,7 +22,7 @@ import (
 func TestMain(m *testing.M) { labtest.Main(m) }
 
 // oldKernel answers as a kernel before 6.6 does.
-func oldKernel(*ebpf.Program, int, Direction) (io.Closer, error) {
+func oldKernel(*ebpf.Program, int, Direction) (Attachment, error) {
 	return nil, fmt.Errorf("create link: %w", ebpf.ErrNotSupported)
 }
 
@@ -111,6 +110,18 @@ func TestAttachDropsAndLetsGo(t *testing.T) {
 				}
 				if arrives(t, from, to) {
 					t.Error("the program drops everything, and yet a packet arrives")
+				}
+				if err := c.Replace(mustVerdict(t, -1)); err != nil {
+					t.Fatal(err)
+				}
+				if !arrives(t, from, to) {
+					t.Error("nothing arrives though the new program passes everything")
+				}
+				if err := c.Replace(mustVerdict(t, 2)); err != nil {
+					t.Fatal(err)
+				}
+				if arrives(t, from, to) {
+					t.Error("the newest program drops everything, and yet a packet arrives")
 				}
 				if err := c.Close(); err != nil {
 					t.Fatal(err)

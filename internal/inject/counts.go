@@ -53,13 +53,15 @@ type Drops struct {
 }
 
 // Counts reads the ledger and the guard's counters: one entry for each label,
-// in the order of Options.Labels. Frames that the kernel took and the guard
+// by its index. Frames that the kernel took and the guard
 // never saw are in Failed as ReasonLost.
 func (in *Injector) Counts() ([]LabelCounts, error) {
-	counts := make([]LabelCounts, len(in.options.Labels))
+	labels := *in.labels.Load()
+	counts := make([]LabelCounts, len(labels))
 	for i := range counts {
+		counts[i].Name = labels[i].Name
 		if err := in.count(i, &counts[i]); err != nil {
-			return nil, fmt.Errorf("inject: label %q: %w", in.options.Labels[i].Name, err)
+			return nil, fmt.Errorf("inject: label %q: %w", labels[i].Name, err)
 		}
 	}
 	return counts, nil
@@ -69,7 +71,6 @@ func (in *Injector) Counts() ([]LabelCounts, error) {
 // that a packet on its way is not in two counts.
 func (in *Injector) count(label int, c *LabelCounts) error {
 	l := &in.ledger.labels[label]
-	c.Name = in.options.Labels[label].Name
 	submitted := l.submitted.Load()
 	var passages []guardPassage
 	if err := in.guard.Passages.Lookup(uint32(label), &passages); err != nil {

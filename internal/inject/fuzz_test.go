@@ -15,7 +15,8 @@ func FuzzPacket(f *testing.F) {
 	f.Add([]byte{0x4f, 0, 0, 20})                    // header longer than the packet
 	f.Add(append([]byte{0x45, 0, 0, 20, 0, 0, 0, 1}, // fragment of a TCP segment
 		64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2))
-	o := Options{Labels: []Label{{Name: "a", Expects: true}}}
+	var in Injector
+	in.labels.Store(&[]Label{{Name: "a", Expects: true}})
 	f.Fuzz(func(t *testing.T, ip []byte) {
 		checksums(ip)
 		if packet.RepairChecksums(ip) != nil {
@@ -25,7 +26,7 @@ func FuzzPacket(f *testing.F) {
 		if err != nil {
 			t.Fatalf("repaired but not parsed: %v", err)
 		}
-		if !o.converses(0, p) || len(ip) > 1500 {
+		if !in.converses(0, p) || len(ip) > 1500 {
 			return
 		}
 		tupleOf(p)

@@ -31,8 +31,8 @@ const (
 	maxConversations = 1 << 16 // the slots that a conversation's id has room for
 )
 
-// Label is one label as the injector needs it; its place in Options.Labels is
-// its index in the kernel.
+// Label is one label as the injector needs it; its place in Options.Labels, or
+// in SetLabel, is its index in the kernel.
 type Label struct {
 	Name    string
 	Expects bool // an answer: else its segments go out as they are, without a conversation
@@ -62,6 +62,7 @@ type Options struct {
 // but there can be one Run at a time.
 type Injector struct {
 	options       Options
+	labels        atomic.Pointer[[]Label]
 	wire          *net.Interface
 	guard         guardObjects
 	link          io.Closer
@@ -96,7 +97,7 @@ func open(o Options) (*Injector, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := &Injector{options: o, wire: wire, ledger: newLedger(len(o.Labels)), closed: make(chan struct{})}
+	in := &Injector{options: o, wire: wire, ledger: newLedger(maxLabels), closed: make(chan struct{})}
 	if err := in.start(); err != nil {
 		return nil, errors.Join(err, in.Close())
 	}

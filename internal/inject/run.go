@@ -221,8 +221,8 @@ func (r *runner) one(ctx context.Context, now int64) error {
 	if err != nil {
 		return fmt.Errorf("inject: next packet: %w", err)
 	}
-	if label < 0 || label >= len(r.ledger.labels) {
-		return fmt.Errorf("inject: next packet: label %d of %d", label, len(r.ledger.labels))
+	if labels := len(*r.labels.Load()); label < 0 || label >= labels {
+		return fmt.Errorf("inject: next packet: label %d of %d", label, labels)
 	}
 	if r.summary.Generated == 0 {
 		r.first = now
@@ -299,15 +299,15 @@ func (r *runner) send(ctx context.Context, label int, ip packet.IPv4) (bool, err
 		return true, nil
 	case !ready:
 		return false, nil
-	case r.Injector.options.converses(label, ip):
+	case r.converses(label, ip):
 		return true, r.converse(ctx, label, hop, ip)
 	}
 	return true, r.sender.add(hop, single, ip)
 }
 
 // converses tells the segments that need a connection, or would open one.
-func (o *Options) converses(label int, ip packet.IPv4) bool {
-	if !o.Labels[label].Expects || ip.Protocol() != packet.ProtoTCP || ip.MoreFragments() || ip.FragmentOffset() != 0 {
+func (in *Injector) converses(label int, ip packet.IPv4) bool {
+	if !(*in.labels.Load())[label].Expects || ip.Protocol() != packet.ProtoTCP || ip.MoreFragments() || ip.FragmentOffset() != 0 {
 		return false
 	}
 	return len(ip.L4Data()) > 0 || packet.TCP(ip.Payload()).Flags()&packet.FlagSYN != 0

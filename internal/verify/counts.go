@@ -38,7 +38,7 @@ type Oddities struct {
 }
 
 // Counts sweeps, and then reads the kernel's counters: one entry for each
-// label, in the order of Options.Labels. While packets move, the counts are
+// label, by its index. While packets move, the counts are
 // not of one moment: a packet whose reply comes between two readings may be in
 // both Inflight and Answered. At rest they are exact.
 func (v *Verifier) Counts() ([]LabelCounts, error) {
@@ -47,8 +47,9 @@ func (v *Verifier) Counts() ([]LabelCounts, error) {
 	if err := v.sweepLocked(); err != nil {
 		return nil, err
 	}
-	counts := make([]LabelCounts, len(v.options.Labels))
-	for i, l := range v.options.Labels {
+	labels := *v.labels.Load()
+	counts := make([]LabelCounts, len(labels))
+	for i, l := range labels {
 		counts[i] = LabelCounts{Name: l.Name, Answer: l.Answer, Rejected: map[string]uint64{}}
 		if err := v.read(uint32(i), &counts[i]); err != nil {
 			return nil, fmt.Errorf("verify: label %q: %w", l.Name, err)

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/cilium/ebpf"
 )
@@ -12,10 +13,9 @@ func (v *Verifier) load() error {
 	if err != nil {
 		return fmt.Errorf("read match program: %w", err)
 	}
-	labels := uint32(len(v.options.Labels))
 	match.Maps[matchMapExpectations].MaxEntries = uint32(v.options.Expectations)
 	for _, counts := range []string{matchMapMatches, matchMapRejections, matchMapRtts} {
-		match.Maps[counts].MaxEntries = labels
+		match.Maps[counts].MaxEntries = MaxLabels
 	}
 	if err := match.Variables[matchVarTimeoutNs].Set(uint64(v.options.Timeout)); err != nil {
 		return fmt.Errorf("set timeout: %w", err)
@@ -23,16 +23,45 @@ func (v *Verifier) load() error {
 	if err := match.LoadAndAssign(&v.match, nil); err != nil {
 		return fmt.Errorf("load match program: %w", err)
 	}
+	v.labels.Store(&[]Label{})
 	for i, l := range v.options.Labels {
-		rule, err := l.rule()
-		if err != nil {
-			return fmt.Errorf("label %q: %w", l.Name, err)
-		}
-		if err := v.match.Rules.Put(uint32(i), rule); err != nil {
-			return fmt.Errorf("label %q: write rule: %w", l.Name, err)
+		if err := v.setLabel(i, l); err != nil {
+			return err
 		}
 	}
 	return v.loadSweep()
+}
+
+// SetLabel has a label judged differently from now on, or adds the next one:
+// index is at most the number of labels. The counts under an index stay.
+// Replies to packets on their way are judged as the rule is when they come.
+// Not to be called twice at the same time.
+func (v *Verifier) SetLabel(index int, l Label) error {
+	if err := v.setLabel(index, l); err != nil {
+		return fmt.Errorf("verify: %w", err)
+	}
+	return nil
+}
+
+func (v *Verifier) setLabel(index int, l Label) error {
+	rule, err := l.rule()
+	if err != nil {
+		return fmt.Errorf("label %q: %w", l.Name, err)
+	}
+	labels := slices.Clone(*v.labels.Load())
+	switch {
+	case index < 0 || index > len(labels) || index >= MaxLabels:
+		return fmt.Errorf("label %q: index %d: there are %d labels, and at most %d are possible", l.Name, index, len(labels), MaxLabels)
+	case index == len(labels):
+		labels = append(labels, l)
+	default:
+		labels[index] = l
+	}
+	if err := v.match.Rules.Put(uint32(index), rule); err != nil {
+		return fmt.Errorf("label %q: write rule: %w", l.Name, err)
+	}
+	v.labels.Store(&labels)
+	return nil
 }
 
 func (v *Verifier) loadSweep() error {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -45,8 +46,8 @@ const (
 	AnswerNone     Answer = "none"      // nothing is expected
 )
 
-// Label is how one label's replies are judged. Its place in Options.Labels is
-// its index in the kernel.
+// Label is how one label's replies are judged. Its place in Options.Labels, or
+// in SetLabel, is its index in the kernel.
 type Label struct {
 	Name         string
 	Answer       Answer
@@ -79,6 +80,7 @@ type Maps struct {
 // concurrent use.
 type Verifier struct {
 	options  Options
+	labels   atomic.Pointer[[]Label]
 	match    matchObjects
 	sweep    sweepObjects
 	link     io.Closer
