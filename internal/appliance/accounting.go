@@ -24,6 +24,8 @@ type Counts struct {
 	Unasked   uint64            `json:"unasked"` // sent, no answer expected: left out of the success rate
 	OnWire    uint64            `json:"on_wire"` // counted by the kernel as it left, apart from all others
 
+	Readdressed uint64 `json:"readdressed"` // got the wan interface's address as their source (inject.source_address)
+
 	FailedReasons map[string]uint64 `json:"failed_reasons"`
 }
 
@@ -51,6 +53,7 @@ func (c *Counts) add(o Counts) {
 	c.Inflight += o.Inflight
 	c.Unasked += o.Unasked
 	c.OnWire += o.OnWire
+	c.Readdressed += o.Readdressed
 	c.Rejected = addAll(c.Rejected, o.Rejected)
 	c.FailedReasons = addAll(c.FailedReasons, o.FailedReasons)
 }
@@ -79,7 +82,7 @@ func (w *wire) counts() ([]labelCounts, error) {
 		out[i] = labelCounts{rtt: ver.RTT, Counts: Counts{
 			Generated: in.Generated, Malformed: in.Malformed, Blocked: in.Blocked, Failed: in.FailedTotal(),
 			Answered: ver.Answered, Rejected: ver.Rejected, Expired: ver.Expired, Inflight: in.Waiting + ver.Inflight,
-			Unasked: in.Unasked, OnWire: in.OnWire, FailedReasons: in.Failed,
+			Unasked: in.Unasked, OnWire: in.OnWire, Readdressed: in.Readdressed, FailedReasons: in.Failed,
 		}}
 	}
 	return out, nil

@@ -35,6 +35,7 @@ func settings() []setting {
 		{"train.recipe", true, func(c config.Config) any { return c.Train.Recipe }},
 		{"inject.rate", true, func(c config.Config) any { return c.Inject.Rate }},
 		{"inject.source", false, func(c config.Config) any { return c.Inject.Source }},
+		{"inject.source_address", false, func(c config.Config) any { return c.Inject.SourceAddress }},
 		{"inject.timeout", false, func(c config.Config) any { return c.Inject.Timeout }},
 		{"state.dir", false, func(c config.Config) any { return c.State.Dir }},
 		{"state.max_bytes", false, func(c config.Config) any { return c.State.MaxBytes }},

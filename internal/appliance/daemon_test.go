@@ -149,7 +149,6 @@ func TestServable(t *testing.T) {
 	}{
 		{"good", func(*config.Config) {}, ""},
 		{"capture", func(c *config.Config) { c.Inject.Source = config.SourceCapture }, `inject.source "capture": this version injects from a model only`},
-		{"masquerade", func(c *config.Config) { c.Gateway.NAT = config.NATMasquerade }, `gateway.nat "masquerade": this version works on a gateway that routes only`},
 		{"contains", func(c *config.Config) { c.Labels[0].Contains = "x" }, `label "dns": contains: this version judges an HTTP response by its status only`},
 	}
 	for _, tt := range tests {

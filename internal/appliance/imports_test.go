@@ -26,6 +26,7 @@ var mayImport = map[string][]string{
 	"internal/control":     {},
 	"internal/dataset":     {"internal/packet"},
 	"internal/encoding":    {},
+	"internal/gateway":     {},
 	"internal/hook":        {},
 	"internal/inject":      {"internal/hook", "internal/packet"},
 	"internal/lab": {

@@ -59,9 +59,13 @@ type wire struct {
 // process's network namespace. Counts begin at zero.
 func openWire(cfg config.Config) (*wire, error) {
 	w := &wire{timeout: cfg.Inject.Timeout}
-	var err error
+	shape, err := shapeOf(cfg)
+	if err != nil {
+		return nil, err
+	}
 	w.verifier, err = verify.Open(verify.Options{
-		Interface: cfg.Gateway.WAN,
+		Interface: shape.replies,
+		Leaving:   shape.behind != "",
 		Labels:    verifyLabels(cfg.Labels),
 		Timeout:   cfg.Inject.Timeout,
 	})
@@ -69,7 +73,7 @@ func openWire(cfg config.Config) (*wire, error) {
 		return nil, err
 	}
 	o := inject.Options{
-		Wire: cfg.Gateway.WAN, Maps: inject.Maps(w.verifier.Maps()),
+		Wire: cfg.Gateway.WAN, Behind: shape.behind, OwnSource: shape.ownSource, Maps: inject.Maps(w.verifier.Maps()),
 		Allow: cfg.Safety.Allow, MaxRate: cfg.Safety.MaxRate, Timeout: cfg.Inject.Timeout,
 	}
 	for _, l := range cfg.Labels {

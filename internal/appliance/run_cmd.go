@@ -73,8 +73,6 @@ func servable(cfg config.Config) error {
 	switch {
 	case cfg.Inject.Source == config.SourceCapture:
 		return errors.New(`inject.source "capture": this version injects from a model only`)
-	case cfg.Gateway.NAT == config.NATMasquerade:
-		return errors.New(`gateway.nat "masquerade": this version works on a gateway that routes only`)
 	}
 	for _, l := range cfg.Labels {
 		if l.Contains != "" {

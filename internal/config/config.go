@@ -55,9 +55,10 @@ type Train struct {
 
 // Inject says what is injected and how fast.
 type Inject struct {
-	Rate    Rate
-	Source  Source
-	Timeout time.Duration // a reply later than this counts as expired
+	Rate          Rate
+	Source        Source
+	SourceAddress SourceAddress
+	Timeout       time.Duration // a reply later than this counts as expired
 }
 
 // State says where files live and how much room they may take.
@@ -96,7 +97,7 @@ func Default() Config {
 		Gateway: Gateway{NAT: NATAuto},
 		Safety:  Safety{MaxRate: 1000},
 		Train:   Train{Schedule: "0 */6 * * *", MinPackets: 500, Recipe: RecipeGAN},
-		Inject:  Inject{Rate: Rate{PerSecond: 50}, Source: SourceModel, Timeout: 2 * time.Second},
+		Inject:  Inject{Rate: Rate{PerSecond: 50}, Source: SourceModel, SourceAddress: SourceAddressAuto, Timeout: 2 * time.Second},
 		State:   State{Dir: "/var/lib/pacgan-appliance", MaxBytes: 2 << 30},
 		Web:     Web{Listen: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 9746)},
 	}

@@ -100,6 +100,7 @@ recipe = "tree"
 [inject]
 rate = "learned"
 source = "capture"
+source_address = "interface"
 timeout = "1500ms"
 [state]
 dir = "/srv/pacgan/"
@@ -123,7 +124,7 @@ func everyKeyConfig() Config {
 			{Name: "other", Filter: "ip", Answer: AnswerReply, Share: 1},
 		},
 		Train:  Train{Schedule: "@every 90m", MinPackets: 16, Recipe: RecipeTree},
-		Inject: Inject{Rate: Rate{Learned: true}, Source: SourceCapture, Timeout: 1500 * time.Millisecond},
+		Inject: Inject{Rate: Rate{Learned: true}, Source: SourceCapture, SourceAddress: SourceAddressInterface, Timeout: 1500 * time.Millisecond},
 		State:  State{Dir: "/srv/pacgan", MaxBytes: 32 << 20},
 		Web:    Web{Listen: netip.MustParseAddrPort("[::1]:80")},
 		IDS:    IDS{EVE: "/var/log/eve.json"},

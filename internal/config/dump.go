@@ -15,7 +15,7 @@ func (c Config) Dump() ([]byte, error) {
 		Safety:  rawSafety{Allow: texts(c.Safety.Allow), MaxRate: c.Safety.MaxRate},
 		Train: rawTrain{Schedule: c.Train.Schedule, MinPackets: c.Train.MinPackets,
 			Recipe: string(c.Train.Recipe)},
-		Inject: rawInject{Rate: c.Inject.Rate.raw(), Source: string(c.Inject.Source),
+		Inject: rawInject{Rate: c.Inject.Rate.raw(), Source: string(c.Inject.Source), SourceAddress: string(c.Inject.SourceAddress),
 			Timeout: c.Inject.Timeout.String()},
 		State: rawState{Dir: c.State.Dir, MaxBytes: c.State.MaxBytes.String()},
 		Web:   rawWeb{Listen: ""},

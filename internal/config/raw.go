@@ -51,9 +51,10 @@ type rawTrain struct {
 }
 
 type rawInject struct {
-	Rate    any `toml:"rate"`
-	Source  any `toml:"source"`
-	Timeout any `toml:"timeout"`
+	Rate          any `toml:"rate"`
+	Source        any `toml:"source"`
+	SourceAddress any `toml:"source_address"`
+	Timeout       any `toml:"timeout"`
 }
 
 type rawState struct {

@@ -49,6 +49,16 @@ const (
 	SourceCapture Source = "capture"
 )
 
+// SourceAddress says which source address injected packets have.
+type SourceAddress string
+
+// The values of inject.source_address.
+const (
+	SourceAddressAuto      SourceAddress = "auto"      // interface where lan and wan are one, else packet
+	SourceAddressPacket    SourceAddress = "packet"    // the packet's own
+	SourceAddressInterface SourceAddress = "interface" // the wan interface's
+)
+
 // Rate is a number of packets per second, or the gaps that were captured.
 type Rate struct {
 	PerSecond float64 // above 0, unless Learned

@@ -23,16 +23,17 @@ const (
 // label that expects answers, Generated = Malformed + Blocked + failed +
 // Waiting + Expected; for others Unasked stands in the place of Expected.
 type LabelCounts struct {
-	Name      string
-	Generated uint64            // taken from the source
-	Malformed uint64            // not an IPv4 packet, or lengths that disagree
-	Blocked   uint64            // refused by the guard: destination outside the allow-list
-	Failed    map[string]uint64 // not sent, by reason
-	Waiting   uint64            // for a next hop or for another conversation to end: inflight
-	Expected  uint64            // let out by the guard, the reply expected
-	Unasked   uint64            // let out by the guard, no reply expected (answer "none")
-	OnWire    uint64            // generated packets that the guard sent on; a conversation's come after its SYN
-	Repaired  uint64            // packets whose checksums were not right already
+	Name        string
+	Generated   uint64            // taken from the source
+	Malformed   uint64            // not an IPv4 packet, or lengths that disagree
+	Blocked     uint64            // refused by the guard: destination outside the allow-list
+	Failed      map[string]uint64 // not sent, by reason
+	Waiting     uint64            // for a next hop or for another conversation to end: inflight
+	Expected    uint64            // let out by the guard, the reply expected
+	Unasked     uint64            // let out by the guard, no reply expected (answer "none")
+	OnWire      uint64            // generated packets that the guard sent on; a conversation's come after its SYN
+	Repaired    uint64            // packets whose checksums were not right already
+	Readdressed uint64            // packets that got the wire's own address as their source (Options.OwnSource)
 }
 
 // FailedTotal is the sum over all reasons.
@@ -99,6 +100,7 @@ func (in *Injector) count(label int, c *LabelCounts) error {
 	c.Waiting = uint64(max(0, l.waiting.Load()))
 	c.Malformed = l.malformed.Load()
 	c.Repaired = l.repaired.Load()
+	c.Readdressed = l.readdressed.Load()
 	c.Generated = l.generated.Load()
 	return nil
 }

@@ -55,6 +55,7 @@ func mustGuardFor(tb testing.TB, mac net.HardwareAddr, expectations uint32, allo
 	in := &Injector{
 		options: Options{Labels: make([]Label, labels)},
 		wire:    &net.Interface{Index: 1, HardwareAddr: mac, MTU: 1500},
+		exit:    exit{index: 1, mac: [6]byte(mac)},
 	}
 	for name, m := range map[string]**ebpf.Map{
 		guardMapExpectations: &in.options.Maps.Expectations,

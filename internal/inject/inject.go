@@ -49,6 +49,8 @@ type Maps struct {
 // Options of Open.
 type Options struct {
 	Wire          string // the interface that generated packets leave through
+	Behind        string // a masquerading gateway's interface on the clients' side: frames enter there, as if a client had sent them; "": they leave through Wire as they are
+	OwnSource     bool   // packets get Wire's own address as their source
 	Near, Far     string // names of the injection cable's ends; "": DefaultNear, DefaultFar
 	Labels        []Label
 	Maps          Maps
@@ -64,6 +66,8 @@ type Injector struct {
 	options       Options
 	labels        atomic.Pointer[[]Label]
 	wire          *net.Interface
+	exit          exit
+	own           netip.Addr // the source that packets get; not valid: their own
 	guard         guardObjects
 	link          io.Closer
 	cable         *cable
@@ -97,7 +101,15 @@ func open(o Options) (*Injector, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := &Injector{options: o, wire: wire, ledger: newLedger(maxLabels), closed: make(chan struct{})}
+	exit, err := o.exit(wire)
+	if err != nil {
+		return nil, err
+	}
+	own, err := o.ownSource(wire)
+	if err != nil {
+		return nil, err
+	}
+	in := &Injector{options: o, wire: wire, exit: exit, own: own, ledger: newLedger(maxLabels), closed: make(chan struct{})}
 	if err := in.start(); err != nil {
 		return nil, errors.Join(err, in.Close())
 	}
@@ -122,7 +134,7 @@ func (in *Injector) start() error {
 	if err := in.cable.up(); err != nil {
 		return err
 	}
-	if in.hops, err = newResolver(in.wire.Index); err != nil {
+	if in.hops, err = newResolver(in.wire.Index, in.exit.hop); err != nil {
 		return err
 	}
 	if in.sender, err = newSender(in.cable.near, in.ledger, func(uint32) {}); err != nil {

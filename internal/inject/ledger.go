@@ -15,11 +15,12 @@ type ledger struct {
 }
 
 type labelLedger struct {
-	generated atomic.Uint64 // by the source
-	malformed atomic.Uint64
-	repaired  atomic.Uint64 // their checksums were wrong
-	submitted atomic.Uint64 // opening frames that the kernel took from us
-	waiting   atomic.Int64  // for a next hop, or for another conversation to end
+	generated   atomic.Uint64 // by the source
+	malformed   atomic.Uint64
+	repaired    atomic.Uint64 // their checksums were wrong
+	readdressed atomic.Uint64 // given our own source address
+	submitted   atomic.Uint64 // opening frames that the kernel took from us
+	waiting     atomic.Int64  // for a next hop, or for another conversation to end
 }
 
 func newLedger(labels int) *ledger {

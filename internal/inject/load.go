@@ -27,8 +27,9 @@ func (in *Injector) load() error {
 	set := func(variable string, value any) {
 		err = errors.Join(err, spec.Variables[variable].Set(value))
 	}
-	set(guardVarWireIfindex, uint32(in.wire.Index))
-	set(guardVarWireMac, [6]byte(in.wire.HardwareAddr))
+	set(guardVarWireIfindex, uint32(in.exit.index))
+	set(guardVarWireFlags, in.exit.flags)
+	set(guardVarWireMac, in.exit.mac)
 	if err != nil {
 		return fmt.Errorf("set up guard program: %w", err)
 	}

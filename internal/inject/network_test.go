@@ -72,35 +72,29 @@ func newNetwork(tb testing.TB, o networkOptions) *network {
 		o.labels = defaultLabels()
 	}
 	n := &network{labels: o.labels}
-	n.servers = labtest.NewHost(tb, labtest.Cable{
-		Near: "wan0", NearAddrs: []string{"10.77.2.1/24"}, Far: "srv0",
-		FarAddrs: []string{dnsServer + "/24", pingServer + "/24", webServer + "/24"}, Via: "10.77.2.1",
-	})
-	n.clients = labtest.NewHost(tb, labtest.Cable{
-		Near: "lan0", NearAddrs: []string{"10.77.1.1/24"}, Far: "cli0",
-		FarAddrs: []string{"10.77.1.11/24", "10.77.1.12/24"}, Via: "10.77.1.1",
-	})
-	forward(tb)
+	n.servers, n.clients = makeRouted(tb)
+	n.open(tb, verify.Options{Interface: "wan0", Labels: o.labels, Timeout: o.timeout, Expectations: o.expectations},
+		inject.Options{Wire: "wan0", Allow: o.allow, Timeout: o.timeout, Conversations: o.conversations})
+	return n
+}
+
+// open opens verifier and injector with the network's labels.
+func (n *network) open(tb testing.TB, v verify.Options, in inject.Options) {
+	tb.Helper()
 	var err error
-	n.verifier, err = verify.Open(verify.Options{Interface: "wan0", Labels: o.labels, Timeout: o.timeout, Expectations: o.expectations})
-	if err != nil {
+	if n.verifier, err = verify.Open(v); err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { mustClose(tb, n.verifier) })
-	labels := make([]inject.Label, len(o.labels))
-	for i, l := range o.labels {
-		labels[i] = inject.Label{Name: l.Name, Expects: l.Answer != verify.AnswerNone}
+	in.Maps = inject.Maps(n.verifier.Maps())
+	for _, l := range n.labels {
+		in.Labels = append(in.Labels, inject.Label{Name: l.Name, Expects: l.Answer != verify.AnswerNone})
 	}
-	n.injector, err = inject.Open(inject.Options{
-		Wire: "wan0", Labels: labels, Maps: inject.Maps(n.verifier.Maps()), Allow: o.allow,
-		Timeout: o.timeout, Conversations: o.conversations,
-	})
-	if err != nil {
+	if n.injector, err = inject.Open(in); err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { mustClose(tb, n.injector) })
 	n.run(tb)
-	return n
 }
 
 // run keeps the verifier going until the test ends.

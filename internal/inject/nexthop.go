@@ -46,7 +46,8 @@ type hop struct {
 // resolver knows the way to destinations: it asks the kernel for routes and
 // mirrors its neighbour table. It sends nothing; the kernel does ARP.
 type resolver struct {
-	index   int // of the wire interface
+	index   int      // of the wire interface
+	fixed   *[6]byte // where frames go whose destination has a route; nil: to its next hop
 	handle  *netlink.Handle
 	done    chan struct{}
 	changed chan struct{} // has a token after neighbours or routes have changed
@@ -56,13 +57,13 @@ type resolver struct {
 	hops   map[netip.Addr]*hop
 }
 
-func newResolver(wireIndex int) (*resolver, error) {
+func newResolver(wireIndex int, fixed *[6]byte) (*resolver, error) {
 	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("open netlink: %w", err)
 	}
 	r := &resolver{
-		index: wireIndex, handle: handle, done: make(chan struct{}), changed: make(chan struct{}, 1),
+		index: wireIndex, fixed: fixed, handle: handle, done: make(chan struct{}), changed: make(chan struct{}, 1),
 		routes: map[netip.Addr]route{}, hops: map[netip.Addr]*hop{},
 	}
 	tables, err := r.subscribe()
@@ -227,6 +228,9 @@ func (r *resolver) resolve(dst netip.Addr, now time.Time) (mac [6]byte, ready bo
 	}
 	if way.reason != "" {
 		return mac, false, way.reason
+	}
+	if r.fixed != nil {
+		return *r.fixed, true, ""
 	}
 	return r.neighbour(way.hop, now)
 }

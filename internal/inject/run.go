@@ -231,6 +231,9 @@ func (r *runner) one(ctx context.Context, now int64) error {
 	r.summary.Generated++
 	l := &r.ledger.labels[label]
 	l.generated.Add(1)
+	if r.readdress(ip) {
+		l.readdressed.Add(1)
+	}
 	before := checksums(ip)
 	if packet.RepairChecksums(ip) != nil {
 		l.malformed.Add(1)

@@ -47,7 +47,6 @@ type Progress struct {
 	Step, Steps               int
 	CriticLoss, GeneratorLoss float32
 	Best                      Checkpoint // the best so far
-	Last                      Checkpoint // the last that was judged
 	Elapsed                   time.Duration
 }
 

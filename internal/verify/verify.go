@@ -63,6 +63,7 @@ type StatusRange struct {
 // Options of Open.
 type Options struct {
 	Interface    string // the wire interface, where replies arrive
+	Leaving      bool   // replies are looked for as they leave through Interface: the clients' side of a masquerading gateway, which has turned them back by then
 	Labels       []Label
 	Timeout      time.Duration // how long a reply may take; 0: DefaultTimeout
 	Expectations int           // room in the table, see DefaultExpectations; at least 2 x rate x timeout
@@ -122,7 +123,11 @@ func open(o Options) (*Verifier, error) {
 	if v.segments, err = ringbuf.NewReader(v.match.Segments); err != nil {
 		return nil, errors.Join(fmt.Errorf("open segment ring: %w", err), v.Close())
 	}
-	if v.link, err = hook.Attach(v.match.Match, wire.Index, hook.Ingress); err != nil {
+	direction := hook.Ingress
+	if o.Leaving {
+		direction = hook.Egress
+	}
+	if v.link, err = hook.Attach(v.match.Match, wire.Index, direction); err != nil {
 		return nil, errors.Join(err, v.Close())
 	}
 	return v, nil
