@@ -20,6 +20,7 @@ import (
 	"pacgan-appliance/internal/dataset"
 	"pacgan-appliance/internal/model"
 	"pacgan-appliance/internal/packet"
+	"pacgan-appliance/internal/quality"
 	"pacgan-appliance/internal/web"
 )
 
@@ -75,6 +76,7 @@ type liveModel struct {
 	model    *model.Model
 	source   *source
 	seed     uint64
+	quality  map[string]quality.Report // of each label that was measured
 }
 
 // socketPath is where a daemon of this config listens: in the directory that
@@ -194,7 +196,11 @@ func (s *service) newLiveModel(id string, manifest *model.Manifest, m *model.Mod
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w: retrain with the labels of this config", id, err)
 	}
-	return &liveModel{id: id, manifest: manifest, model: m, source: source, seed: seed}, nil
+	reports, err := reportsOf(manifest.Quality)
+	if err != nil {
+		return nil, fmt.Errorf("model %s: %w", id, err)
+	}
+	return &liveModel{id: id, manifest: manifest, model: m, source: source, seed: seed, quality: reports}, nil
 }
 
 // mix makes the current model ready for another config; nil without a model.

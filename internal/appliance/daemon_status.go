@@ -171,9 +171,8 @@ func (s *service) Status(context.Context) (any, error) {
 func (t *trainer) describe(out *Status, now time.Time) {
 	if r := t.running.Load(); r != nil {
 		out.Training = &TrainingStatus{Seconds: now.Sub(r.began).Seconds()}
-		if e := r.event.Load(); e != nil {
-			out.Training.Step, out.Training.Steps = e.Step, e.Steps
-		}
+		e := r.curve.latest()
+		out.Training.Step, out.Training.Steps = e.Step, e.Steps
 	}
 	if last := t.last.Load(); last != nil && last.err != nil {
 		out.TrainingError = oneLine(last.err)

@@ -33,8 +33,9 @@ type trainer struct {
 }
 
 type runningTraining struct {
-	began time.Time
-	event atomic.Pointer[trainEvent]
+	began  time.Time
+	recipe config.Recipe
+	curve  trainCurve
 }
 
 type finishedTraining struct {
@@ -159,7 +160,7 @@ func (s *service) requestTraining() (string, error) {
 // train trains a model in a child process and takes it up. A failure is
 // logged, and the model in use stays.
 func (s *service) train(ctx context.Context) bool {
-	running := &runningTraining{began: time.Now()}
+	running := &runningTraining{began: time.Now(), recipe: s.cfg.Load().Train.Recipe}
 	s.trainer.running.Store(running)
 	defer s.trainer.running.Store(nil)
 	err := s.store.Sync()
@@ -191,11 +192,10 @@ func (s *service) trainProcess(ctx context.Context, running *runningTraining) (t
 		last trainEvent
 		err  error
 	}
-	recipe := s.cfg.Load().Train.Recipe
-	s.log.Info("training", "recipe", recipe)
+	s.log.Info("training", "recipe", running.recipe)
 	done := make(chan result, 1)
 	go func() {
-		last, err := trainChild(ctx, s.trainArgs(recipe), func(e trainEvent) { running.event.Store(&e) })
+		last, err := trainChild(ctx, s.trainArgs(running.recipe), running.curve.add)
 		done <- result{last, err}
 	}()
 	select {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pacgan-appliance/internal/config"
+	"pacgan-appliance/internal/quality"
 	"pacgan-appliance/internal/web"
 )
 
@@ -110,9 +111,29 @@ func (s *service) snapshot() (web.Snapshot, error) {
 		})
 	}
 	if m := s.current.Load(); m != nil {
-		out.Model = &web.Model{ID: m.id, Created: m.manifest.Created, Recipe: string(m.model.Recipe)}
+		m.describe(&out)
 	}
 	return out, nil
+}
+
+// describe fills in the model in use, and how good it was when it was trained.
+func (m *liveModel) describe(out *web.Snapshot) {
+	out.Model = &web.Model{ID: m.id, Created: m.manifest.Created, Recipe: string(m.model.Recipe)}
+	if t := m.manifest.Training; t != nil {
+		out.Model.Step = t.Step
+	}
+	for i := range out.Labels {
+		if r, ok := m.quality[out.Labels[i].Name]; ok {
+			out.Labels[i].Quality = webQuality(r)
+		}
+	}
+}
+
+func webQuality(r quality.Report) *web.Quality {
+	return &web.Quality{
+		Generated: r.N.Generated, HeldOut: r.N.HeldOut, ByteError: r.ByteError, Novelty: r.Novelty, Coverage: r.Coverage,
+		FieldDistance: r.FieldJSD.Mean, FieldDistanceFloor: r.FieldJSDFloor.Mean, AUC: r.AUC, AUCPerClass: r.N.AUCPerClass,
+	}
 }
 
 // webState is the daemon's state as the page names it: a task that waits for

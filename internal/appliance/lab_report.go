@@ -12,10 +12,11 @@ import (
 
 // quality measures the generated packets of a label against the real ones.
 func (r *labRun) quality(ctx context.Context, label string, generated [][]byte) (quality.Report, error) {
-	train, heldOut, _, err := realPackets(r.store, label)
+	captured, err := r.store.Read(label, 0)
 	if err != nil {
 		return quality.Report{}, err
 	}
+	train, heldOut, _ := splitPackets(captured)
 	return quality.Measure(ctx, quality.Options{Seed: r.o.seed}, generated, train, heldOut)
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"pacgan-appliance/internal/dataset"
 	"pacgan-appliance/internal/packet"
@@ -31,44 +32,54 @@ func ipPackets(captured []packet.Packet) (packets [][]byte, others int) {
 	return packets, others
 }
 
-// realPackets are a label's packets in a store, those that training sees and
-// those held out from it, and how many frames carried something other than
-// IPv4.
-func realPackets(store *dataset.Store, label string) (trained, heldOut [][]byte, others int, err error) {
-	captured, err := store.Read(label, 0)
-	if err != nil {
-		return nil, nil, 0, err
-	}
+// splitPackets are a label's packets that training sees and those held out
+// from it, and how many frames carried something other than IPv4.
+func splitPackets(captured []packet.Packet) (trained, heldOut [][]byte, others int) {
 	a, b := dataset.Split(captured)
 	trained, others = ipPackets(a)
 	heldOut, more := ipPackets(b)
-	return trained, heldOut, others + more, nil
+	return trained, heldOut, others + more
+}
+
+// corpus is what a training learns from and what its model is judged by.
+type corpus struct {
+	train   train.Data
+	heldOut [][][]byte // of each label; nil where capture files are learned whole
+	until   time.Time  // when the newest packet was captured; zero where that does not matter
 }
 
 // trainData reads what the flags name.
-func (p *Program) trainData(o trainOptions) (train.Data, error) {
+func (p *Program) trainData(o trainOptions) (corpus, error) {
 	if o.state == "" {
-		return p.filesData(o.labels)
+		data, err := p.filesData(o.labels)
+		return corpus{train: data}, err
 	}
 	store, err := dataset.OpenReadOnly(filepath.Join(o.state, dataDir))
 	if err != nil {
-		return nil, err
+		return corpus{}, err
 	}
 	data, err := p.storeData(store)
 	return data, errors.Join(err, store.Close())
 }
 
-func (p *Program) storeData(store *dataset.Store) (train.Data, error) {
-	var data train.Data
+func (p *Program) storeData(store *dataset.Store) (corpus, error) {
+	var data corpus
 	for _, label := range store.Labels() {
-		trained, _, others, err := realPackets(store, label)
+		captured, err := store.Read(label, 0)
 		if err != nil {
-			return nil, err
+			return corpus{}, err
 		}
+		for _, c := range captured {
+			if c.Time.After(data.until) {
+				data.until = c.Time
+			}
+		}
+		trained, heldOut, others := splitPackets(captured)
 		if others > 0 {
 			fmt.Fprintf(p.Stderr, "label %q: left out %s frames that are not IPv4\n", label, thousands(others))
 		}
-		data = append(data, train.Set{Label: label, Packets: trained})
+		data.train = append(data.train, train.Set{Label: label, Packets: trained})
+		data.heldOut = append(data.heldOut, heldOut)
 	}
 	return data, nil
 }

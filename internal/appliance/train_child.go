@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"pacgan-appliance/internal/model"
 )
 
 // trainEvent is one line of `train --json`: how far it is, and at last the
@@ -26,6 +28,8 @@ type trainEvent struct {
 	BestStep       int     `json:"best_step"`     // of the best checkpoint so far
 	BestDistance   float64 `json:"best_distance"` // from validation packets, as train.Distances measures it
 	ElapsedSeconds float64 `json:"elapsed_seconds"`
+
+	Checkpoint *model.Checkpoint `json:"checkpoint,omitempty"` // where one was judged at this step
 
 	Model  string       `json:"model,omitempty"` // directory of the model, in the last line
 	Report *TrainReport `json:"report,omitempty"`

@@ -114,14 +114,18 @@ func (p *Program) train(ctx context.Context, o trainOptions) error {
 		return err
 	}
 	ph := p.startPhase("train "+o.recipe, max(o.steps, 1))
-	result, err := train.Train(ctx, data, train.Options{
+	result, err := train.Train(ctx, data.train, train.Options{
 		Recipe: model.Recipe(o.recipe), Seed: o.seed, Steps: o.steps, Threads: o.threads,
 		Progress: func(now train.Progress) { p.trainProgress(o, ph, now) },
 	})
 	if err != nil {
 		return p.interrupted(o, data, result, err)
 	}
-	dir, err := p.saveModel(o, data, result)
+	judged, err := p.measure(ctx, o, data, result.Model)
+	if err != nil {
+		return p.interrupted(o, data, result, err)
+	}
+	dir, err := p.saveModel(o, data, result, judged)
 	if err != nil {
 		return err
 	}
@@ -136,11 +140,11 @@ func (p *Program) train(ctx context.Context, o trainOptions) error {
 
 // interrupted keeps the best model of a training that was stopped or failed,
 // and says so beside the reason.
-func (p *Program) interrupted(o trainOptions, data train.Data, result *train.Result, err error) error {
+func (p *Program) interrupted(o trainOptions, data corpus, result *train.Result, err error) error {
 	if result == nil {
 		return err
 	}
-	dir, saveErr := p.saveModel(o, data, result)
+	dir, saveErr := p.saveModel(o, data, result, measured{})
 	if saveErr != nil {
 		return errors.Join(err, saveErr)
 	}
@@ -155,20 +159,43 @@ func (p *Program) trainProgress(o trainOptions, ph *phase, now train.Progress) {
 		return
 	}
 	// The parent shows it; one that is gone needs no progress.
-	_ = json.NewEncoder(p.Stdout).Encode(trainEvent{
+	e := trainEvent{
 		Step: now.Step, Steps: now.Steps, CriticLoss: now.CriticLoss, GeneratorLoss: now.GeneratorLoss,
 		BestStep: now.Best.Step, BestDistance: now.Best.Distance, ElapsedSeconds: now.Elapsed.Seconds(),
-	})
+	}
+	if now.Last.Step == now.Step || now.Step == 1 { // step 0 is told of with the first
+		at := checkpointOf(now.Last)
+		e.Checkpoint = &at
+	}
+	_ = json.NewEncoder(p.Stdout).Encode(e)
+}
+
+func checkpointOf(c train.Checkpoint) model.Checkpoint {
+	return model.Checkpoint{
+		Step: c.Step, CriticLoss: c.CriticLoss, GeneratorLoss: c.GeneratorLoss, Distance: c.Distance, Seconds: c.Seconds,
+	}
+}
+
+// trainingOf is what the manifest tells of a training.
+func trainingOf(r *train.Result, until time.Time) *model.Training {
+	t := &model.Training{
+		Step: r.Chosen, Steps: r.Steps, Seconds: r.WallSeconds, CPUSeconds: r.CPUSeconds, Packets: r.Packets, Until: until, Floor: r.Floor,
+	}
+	for _, c := range r.Curve {
+		t.Curve = append(t.Curve, checkpointOf(c))
+	}
+	return t
 }
 
 // saveModel writes the chosen model, and beside it the one of step 0.
-func (p *Program) saveModel(o trainOptions, data train.Data, result *train.Result) (dir string, err error) {
+func (p *Program) saveModel(o trainOptions, data corpus, result *train.Result, judged measured) (dir string, err error) {
 	configHash, err := hashJSON(map[string]any{"recipe": o.recipe, "steps": o.steps, "threads": o.threads})
 	if err != nil {
 		return "", err
 	}
 	manifest := model.Manifest{
-		Seed: o.seed, ConfigHash: configHash, DataHash: hashData(data), Software: p.Version, Created: time.Now(),
+		Seed: o.seed, ConfigHash: configHash, DataHash: hashData(data.train), Software: p.Version, Created: time.Now(),
+		Training: trainingOf(result, data.until), Quality: judged.quality, Rival: judged.rival,
 	}
 	dir = o.out
 	if dir != "" {

@@ -27,9 +27,12 @@ type Manifest struct {
 	Seed       uint64          `json:"seed"`
 	ConfigHash string          `json:"config_hash"`
 	DataHash   string          `json:"data_hash"`
-	Quality    json.RawMessage `json:"quality,omitempty"` // the quality report
-	Software   string          `json:"software"`          // version of the program that trained it
-	Created    time.Time       `json:"created"`           // names the model's directory; kept in UTC
+	Training   *Training       `json:"training,omitempty"` // nil: not known, as in models of older versions
+	Quality    json.RawMessage `json:"quality,omitempty"`  // quality.Report of each label by its name, against held-out packets
+	Rival      *Rival          `json:"rival,omitempty"`    // nil: there was none
+	Judgement  *Judgement      `json:"judgement,omitempty"`
+	Software   string          `json:"software"` // version of the program that trained it
+	Created    time.Time       `json:"created"`  // names the model's directory; kept in UTC
 
 	FormatVersion   int               `json:"format_version"`
 	Recipe          Recipe            `json:"recipe"`

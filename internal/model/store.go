@@ -91,15 +91,17 @@ func writeFiles(dir string, m *Model, man *Manifest) error {
 		return err
 	}
 	man.describe(m, hex.EncodeToString(hash.Sum(nil)))
-	err = writeFile(filepath.Join(dir, manifestFile), func(w io.Writer) error {
-		encoder := json.NewEncoder(w)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(man)
-	})
-	if err != nil {
+	if err := writeFile(filepath.Join(dir, manifestFile), man.encode); err != nil {
 		return err
 	}
 	return syncDir(dir)
+}
+
+// encode writes the manifest as JSON.
+func (man *Manifest) encode(w io.Writer) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(man)
 }
 
 // writeFile writes a new file and has the disk keep it.

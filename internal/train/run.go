@@ -198,7 +198,7 @@ func (r *run) report(step int, critic, generator float32) {
 	if r.opts.Progress != nil {
 		r.opts.Progress(Progress{
 			Step: step, Steps: r.opts.Steps, CriticLoss: critic, GeneratorLoss: generator, Best: r.best,
-			Elapsed: time.Since(r.began),
+			Last: r.result.Curve[len(r.result.Curve)-1], Elapsed: time.Since(r.began),
 		})
 	}
 }

@@ -47,6 +47,7 @@ type Progress struct {
 	Step, Steps               int
 	CriticLoss, GeneratorLoss float32
 	Best                      Checkpoint // the best so far
+	Last                      Checkpoint // the last that was judged
 	Elapsed                   time.Duration
 }
 
