@@ -14,7 +14,7 @@ import (
 type Tensor struct {
 	Name  string
 	Shape []int
-	Data  any // []float32, []int32, []uint32 or []uint16, row-major, as many as Shape says
+	Data  any // []float32, []int32, []uint32, []uint16 or []uint8, row-major, as many as Shape says
 }
 
 // metadataKey is the header's entry that is not a tensor.
@@ -86,6 +86,8 @@ func dtypeOf(data any) string {
 		return "U32"
 	case []uint16:
 		return "U16"
+	case []uint8:
+		return "U8"
 	}
 	return ""
 }
@@ -97,6 +99,8 @@ func dtypeSize(dtype string) int64 {
 		return 4
 	case "U16":
 		return 2
+	case "U8":
+		return 1
 	}
 	return 0
 }

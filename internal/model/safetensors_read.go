@@ -105,7 +105,7 @@ func (t tensorInfo) compare(u tensorInfo) int { return slices.Compare(t.Offsets[
 func (t tensorInfo) size() (int64, error) {
 	size := dtypeSize(t.DType)
 	if size == 0 {
-		return 0, fmt.Errorf("tensor type %q: must be F32, I32, U32 or U16", t.DType)
+		return 0, fmt.Errorf("tensor type %q: must be F32, I32, U32, U16 or U8", t.DType)
 	}
 	if len(t.Shape) > maxAxes {
 		return 0, fmt.Errorf("tensor of %d axes: at most %d", len(t.Shape), maxAxes)
@@ -129,6 +129,8 @@ func (t tensorInfo) allocate() any {
 		return make([]int32, n/4)
 	case "U32":
 		return make([]uint32, n/4)
+	case "U16":
+		return make([]uint16, n/2)
 	}
-	return make([]uint16, n/2)
+	return make([]uint8, n)
 }

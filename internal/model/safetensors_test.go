@@ -20,12 +20,13 @@ func TestTensorsRoundTrip(t *testing.T) {
 		{"none", []int{0, 16}, []uint32{}},
 		{"floats", []int{1, 2}, []float32{float32(math.Inf(-1)), -0.25}},
 		{"words", []int{1}, []uint32{math.MaxUint32}},
+		{"bytes", []int{3}, []uint8{0, 1, 255}},
 	}
 	encoded := mustWriteTensors(t, metadata, tensors)
 	gotMetadata, got, err := ReadTensors(bytes.NewReader(encoded), int64(len(encoded)))
 	mustDo(t, err)
 	// Wide elements first, then by name: that keeps all of them aligned.
-	want := []Tensor{tensors[4], tensors[0], tensors[3], tensors[1], tensors[5], tensors[2]}
+	want := []Tensor{tensors[4], tensors[0], tensors[3], tensors[1], tensors[5], tensors[2], tensors[6]}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("tensors (-want +got):\n%s", diff)
 	}
@@ -42,7 +43,7 @@ func TestWriteTensorsErrors(t *testing.T) {
 		tensor Tensor
 		want   string
 	}{
-		{Tensor{"x", []int{1}, []float64{1}}, `write tensor "x" of []float64: tensor type "": must be F32, I32, U32 or U16`},
+		{Tensor{"x", []int{1}, []float64{1}}, `write tensor "x" of []float64: tensor type "": must be F32, I32, U32, U16 or U8`},
 		{Tensor{"x", []int{2}, []float32{1}}, `write tensor "x": shape [2] needs 8 bytes, not 4`},
 		{Tensor{"x", []int{-1}, []float32{1}}, `write tensor "x" of []float32: tensor shape out of range`},
 	} {
@@ -71,7 +72,7 @@ func TestReadTensorsErrors(t *testing.T) {
 		{"shape that wraps around", `{"a":{"dtype":"F32","shape":[4294967296,4294967296,0],"data_offsets":[0,0]}}`, 0, "tensor shape out of range"},
 		{"negative shape", `{"a":{"dtype":"F32","shape":[-2,-1],"data_offsets":[0,8]}}`, 8, "tensor shape out of range"},
 		{"axes", `{"a":{"dtype":"F32","shape":[1,1,1,1,1,1,1,1,1],"data_offsets":[0,4]}}`, 4, "tensor of 9 axes: at most 8"},
-		{"type", `{"a":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}}`, 8, `tensor type "F64": must be F32, I32, U32 or U16`},
+		{"type", `{"a":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}}`, 8, `tensor type "F64": must be F32, I32, U32, U16 or U8`},
 		{"no JSON", `{"a"`, 0, "header: unexpected end of JSON input"},
 		{"no object", `[]`, 0, "header: json: cannot unmarshal array into Go value of type map[string]json.RawMessage"},
 		{"metadata", `{"__metadata__":1}`, 0, "header: __metadata__: json: cannot unmarshal number into Go value of type map[string]string"},

@@ -18,17 +18,21 @@ type criticCase struct {
 }
 
 func criticCases(rng *rand.Rand) map[string]criticCase {
-	c, p := newCritic(rng, 8, 2), newPaperCritic(rng, 8, 2)
-	return map[string]criticCase{
+	c := newCritic(rng, 8, 2)
+	cases := map[string]criticCase{
 		"gan": {c.params(), c.fc5.w, func(g *graph, x, labels, one *gorgonia.Node) (*gorgonia.Node, *gorgonia.Node) {
 			j := c.judge(g, x, labels)
 			return j.score, c.inputGrad(g, j, one)
 		}},
-		"paper": {p.params(), p.fc4.w, func(g *graph, x, labels, one *gorgonia.Node) (*gorgonia.Node, *gorgonia.Node) {
+	}
+	for _, norm := range []Norm{NormLayer, NormNone} {
+		p := newPaperCritic(rng, 8, 2, norm)
+		cases["paper, norm "+string(norm)] = criticCase{p.params(), p.fc4.w, func(g *graph, x, labels, one *gorgonia.Node) (*gorgonia.Node, *gorgonia.Node) {
 			j := p.judge(g, x, labels)
 			return j.score, p.inputGrad(g, j, one)
-		}},
+		}}
 	}
+	return cases
 }
 
 // TestInputGrad compares the critics' gradients written by hand with the ones that gorgonia derives.

@@ -37,6 +37,7 @@ const (
 type gan struct {
 	split  *split
 	opts   Options
+	source *rand.PCG // rng's
 	rng    *rand.Rand
 	gate   *model.Gate
 	forest []model.Forest
@@ -83,7 +84,8 @@ func newGAN(ctx context.Context, s *split, opts Options) (recipe, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &gan{split: s, opts: opts, rng: rand.New(rand.NewPCG(opts.Seed, 1<<32)), forest: forests}
+	g := &gan{split: s, opts: opts, source: rand.NewPCG(opts.Seed, 1<<32), forest: forests}
+	g.rng = rand.New(g.source)
 	if g.generator, err = newGenerator(g.rng, model.GateArch(s.geometry, len(s.labels))); err != nil {
 		return nil, err
 	}
@@ -196,6 +198,15 @@ func (g *gan) drawInputs() {
 
 // best implements recipe: the trees are a good start, so training must not end worse.
 func (g *gan) best() bool { return true }
+
+// memory implements recipe.
+func (g *gan) memory() *memory {
+	m := &memory{source: g.source}
+	m.adam("generator", g.adamG)
+	m.adam("critic", g.adamC)
+	m.average("average", g.average)
+	return m
+}
 
 // export implements recipe: the averaged generator.
 func (g *gan) export() (*model.Model, error) {

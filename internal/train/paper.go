@@ -12,9 +12,8 @@ import (
 	"pacgan-appliance/internal/model"
 )
 
-// The constants of recipe paper: the paper's, or TF-GAN's where it is silent.
+// The constants of recipe paper; PaperOptions has those that can be chosen.
 const (
-	paperNoise             = 64 // TF-GAN's; the paper used 1,024
 	paperRate              = 1e-3
 	paperBeta1, paperBeta2 = 0.5, 0.999
 	paperPenalty           = 1
@@ -31,9 +30,10 @@ const (
 // The paper trains one model for each label or mix, and a mix cannot be asked for one of its labels. With several
 // labels, generator and critic are given the label here, so that every label can be sampled.
 type paper struct {
-	split *split
-	opts  Options
-	rng   *rand.Rand
+	split  *split
+	opts   Options
+	source *rand.PCG // rng's
+	rng    *rand.Rand
 
 	generator                 *generator
 	chosen                    []int         // [batch] label
@@ -42,12 +42,14 @@ type paper struct {
 	generatorStep, criticStep lossGraph
 	fake                      *gorgonia.Node
 	adamG, adamC              *adam
+	average                   *average // nil: none
 }
 
 func newPaper(_ context.Context, s *split, opts Options) (recipe, error) {
-	p := &paper{split: s, opts: opts, rng: rand.New(rand.NewPCG(opts.Seed, 1<<32)), chosen: make([]int, opts.Batch)}
+	p := &paper{split: s, opts: opts, source: rand.NewPCG(opts.Seed, 1<<32), chosen: make([]int, opts.Batch)}
+	p.rng = rand.New(p.source)
 	var err error
-	if p.generator, err = newGenerator(p.rng, model.PaperArch(s.geometry, len(s.labels), paperNoise)); err != nil {
+	if p.generator, err = newGenerator(p.rng, model.PaperArch(s.geometry, len(s.labels), opts.Paper.Noise)); err != nil {
 		return nil, err
 	}
 	for _, w := range p.generator.trained {
@@ -55,9 +57,12 @@ func newPaper(_ context.Context, s *split, opts Options) (recipe, error) {
 			w.decay = paperDecay
 		}
 	}
-	critic := newPaperCritic(p.rng, s.geometry.N, len(s.labels))
+	critic := newPaperCritic(p.rng, s.geometry.N, len(s.labels), opts.Paper.Norm)
 	p.adamG = newAdam(p.generator.trained, paperRate, paperBeta1, paperBeta2, opts.Threads)
-	p.adamC = newAdam(critic.params(), paperRate, paperBeta1, paperBeta2, opts.Threads)
+	p.adamC = newAdam(critic.params(), float32(opts.Paper.CriticRate), paperBeta1, paperBeta2, opts.Threads)
+	if opts.Paper.Average > 0 {
+		p.average = newAverage(p.generator.trained, float32(opts.Paper.Average))
+	}
 
 	elements := s.geometry.Elements()
 	p.noise = newMatrix(opts.Batch, p.generator.net.Arch.Inputs())
@@ -108,12 +113,19 @@ func (g *graph) gradientPenalty(d *gorgonia.Node) *gorgonia.Node {
 }
 
 // step implements recipe: it draws a batch of generated packets, moves the generator, then the critic by the same batch.
-func (p *paper) step(ctx context.Context, _ int) (criticLoss, generatorLoss float32, err error) {
+func (p *paper) step(ctx context.Context, step int) (criticLoss, generatorLoss float32, err error) {
+	if p.opts.Paper.Falling {
+		rate := falling(step, p.opts.Steps)
+		p.adamG.rate, p.adamC.rate = paperRate*rate, float32(p.opts.Paper.CriticRate)*rate
+	}
 	p.drawInputs()
 	if generatorLoss, err = p.generatorStep.step(ctx, p.adamG); err != nil {
 		return 0, 0, err
 	}
 	p.generator.track()
+	if p.average != nil {
+		p.average.update()
+	}
 	fake, err := valueOf(p.fake)
 	if err != nil {
 		return 0, 0, err
@@ -162,16 +174,35 @@ func (p *paper) mix(real, fake []float32) {
 }
 
 // best implements recipe: the paper keeps the last state.
-func (p *paper) best() bool { return false }
+func (p *paper) best() bool { return p.opts.Paper.Best }
 
-// export implements recipe.
+// memory implements recipe.
+func (p *paper) memory() *memory {
+	m := &memory{source: p.source}
+	m.adam("generator", p.adamG)
+	m.adam("critic", p.adamC)
+	m.tracked(p.generator)
+	if p.average != nil {
+		m.average("average", p.average)
+	}
+	return m
+}
+
+// export implements recipe: the averaged generator, or the last where there is no average.
 func (p *paper) export() (*model.Model, error) {
 	net, err := model.NewNet(p.generator.net.Arch)
 	if err != nil {
 		return nil, err
 	}
-	for i, w := range p.generator.net.Weights {
-		copy(net.Weights[i], w)
+	trained := 0
+	for i, spec := range net.Arch.Tensors() {
+		copy(net.Weights[i], p.generator.net.Weights[i])
+		if spec.Trained && p.average != nil {
+			copy(net.Weights[i], p.average.values[trained])
+		}
+		if spec.Trained {
+			trained++
+		}
 	}
 	return &model.Model{Recipe: model.RecipePaper, Labels: p.split.labels, Geometry: p.split.geometry, Net: net}, nil
 }

@@ -13,12 +13,13 @@ import (
 //	h3 = leaky(gamma * layerNorm(h2 W3 + label E) + beta)      [batch x 1024]
 //	score = h3 W4 + b4                                         [batch x 1]
 //
-// The label's term is ours: the paper's network cannot be asked for a label.
+// With NormNone, h3 = leaky(h2 W3 + label E + beta). The label's term is ours: the paper's network cannot be asked for a label.
 type paperCritic struct {
 	conv1, conv2 conv
 	fc3, embed   dense  // without bias
 	gamma, beta  *param // [1 x 1024]
 	fc4          dense
+	norm         Norm
 }
 
 const (
@@ -29,10 +30,11 @@ const (
 	slopeEpsilon = 1e-10 // keeps the square root's derivative finite
 )
 
-func newPaperCritic(rng *rand.Rand, n, labels int) *paperCritic {
+func newPaperCritic(rng *rand.Rand, n, labels int, norm Norm) *paperCritic {
 	v1 := halve(n, n, 1)
 	v2 := halve(v1.oh, v1.ow, 64)
 	c := &paperCritic{
+		norm:  norm,
 		conv1: newConv(rng, "critic.conv1", v1, 64, false),
 		conv2: newConv(rng, "critic.conv2", v2, 128, false),
 		fc3:   newProduct(rng, "critic.fc3", v2.oh*v2.ow*128, paperHidden),
@@ -50,7 +52,10 @@ func newPaperCritic(rng *rand.Rand, n, labels int) *paperCritic {
 
 func (c *paperCritic) params() []*param {
 	ps := append(c.conv1.params(), c.conv2.params()...)
-	ps = append(ps, c.fc3.w, c.embed.w, c.gamma, c.beta)
+	ps = append(ps, c.fc3.w, c.embed.w, c.beta)
+	if c.norm == NormLayer {
+		ps = append(ps, c.gamma)
+	}
 	return append(ps, c.fc4.params()...)
 }
 
@@ -66,8 +71,11 @@ func (c *paperCritic) judge(g *graph, x, labels *gorgonia.Node) paperJudged {
 	j.a1 = c.conv1.forward(g, x)
 	j.a2 = c.conv2.forward(g, g.leaky(paperSlope, j.a1))
 	sum := g.add(c.fc3.forward(g, g.leaky(paperSlope, j.a2)), c.embed.forward(g, labels))
-	j.normal, j.deviation = g.layerNorm(normEpsilon, sum)
-	j.a3 = g.addBias(c.scaled(g, j.normal), g.param(c.beta))
+	if c.norm == NormLayer {
+		j.normal, j.deviation = g.layerNorm(normEpsilon, sum)
+		sum = c.scaled(g, j.normal)
+	}
+	j.a3 = g.addBias(sum, g.param(c.beta))
 	j.score = c.fc4.forward(g, g.leaky(paperSlope, j.a3))
 	return j
 }
@@ -75,7 +83,10 @@ func (c *paperCritic) judge(g *graph, x, labels *gorgonia.Node) paperJudged {
 // inputGrad returns d score / d x [batch x n*n]; one is a column of ones.
 func (c *paperCritic) inputGrad(g *graph, j paperJudged, one *gorgonia.Node) *gorgonia.Node {
 	d := g.gate(paperSlope, j.a3, c.fc4.back(g, one))
-	d = c.fc3.back(g, g.layerNormBack(j.normal, j.deviation, c.scaled(g, d)))
+	if c.norm == NormLayer {
+		d = g.layerNormBack(j.normal, j.deviation, c.scaled(g, d))
+	}
+	d = c.fc3.back(g, d)
 	d = c.conv2.back(g, g.gate(paperSlope, j.a2, d))
 	return c.conv1.back(g, g.gate(paperSlope, j.a1, d))
 }

@@ -2,10 +2,8 @@ package train
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"syscall"
 	"time"
 
 	"gonum.org/v1/gonum/stat"
@@ -13,30 +11,22 @@ import (
 	"pacgan-appliance/internal/model"
 )
 
-// run is one call of Train: it makes steps, judges checkpoints and keeps the best.
+// run is one call of Train or Resume: it makes steps, judges checkpoints and keeps the best.
 type run struct {
 	opts   Options
+	data   Data
 	split  *split
 	judge  *judge
-	result *Result
-	best   Checkpoint
-	toBeat float64 // distance that a checkpoint must stay below to be chosen
-	spread float64 // standard deviation of step 0's distance over drawings
-	kept   string  // directory of the last model kept
-
-	began    time.Time
-	beganCPU float64
+	floor  float64
+	step0  *model.Model
+	chosen *model.Model
+	record
+	stopwatch
 }
 
-func newRun(s *split, opts Options) *run {
-	r := &run{
-		opts: opts, split: s, judge: newJudge(s.validate, opts.Seed),
-		result: &Result{Packets: map[string]int{}}, began: time.Now(), beganCPU: cpuSeconds(),
-	}
-	for i, label := range s.labels {
-		r.result.Packets[label] = len(s.train[i]) + len(s.validate[i])
-	}
-	r.result.Floor = r.floor()
+func newRun(data Data, s *split, opts Options) *run {
+	r := &run{opts: opts, data: data, split: s, judge: newJudge(s.validate, opts.Seed), stopwatch: newStopwatch()}
+	r.floor = r.judgeTraining()
 	return r
 }
 
@@ -46,76 +36,111 @@ func (r *run) tree(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m := &model.Model{Recipe: model.RecipeTree, Labels: r.split.labels, Geometry: r.split.geometry, Forests: forests}
-	return r.checkpoint(m, Checkpoint{}, true)
+	r.step0 = &model.Model{Recipe: model.RecipeTree, Labels: r.split.labels, Geometry: r.split.geometry, Forests: forests}
+	return r.begin(r.step0, true)
 }
 
-// adversarial trains a recipe that makes steps.
-func (r *run) adversarial(ctx context.Context, build builder) error {
+// adversarial trains a recipe that makes steps, from the first one or from where a saved training stopped.
+func (r *run) adversarial(ctx context.Context, build builder, from *Saved) error {
 	rec, err := build(ctx, r.split, r.opts)
 	if err != nil {
 		return err
 	}
-	if err := r.export(rec, Checkpoint{}); err != nil {
+	if r.step0, err = rec.export(); err != nil {
 		return err
 	}
-	for step := 1; step <= r.opts.Steps; step++ {
-		critic, generator, err := rec.step(ctx, step)
+	if from != nil {
+		err = r.restore(rec, from)
+	} else if err = r.begin(r.step0, rec.best()); err == nil {
+		err = r.save(rec)
+	}
+	if err != nil {
+		return err
+	}
+	for step := r.Steps + 1; step <= r.opts.Steps; step++ {
 		if ctx.Err() != nil {
-			return fmt.Errorf("stopped at step %d: %w", step, ctx.Err()) // gorgonia's own errors do not unwrap
+			return errors.Join(fmt.Errorf("stopped at step %d: %w", step, ctx.Err()), r.save(rec))
 		}
-		if err != nil {
-			return fmt.Errorf("step %d: %w", step, err)
+		if err := r.step(ctx, rec, step); err != nil {
+			return err
 		}
-		if !finite(critic) || !finite(generator) {
-			return fmt.Errorf("step %d: %w: critic loss %v, generator loss %v; the best model so far, of step %d, is kept",
-				step, ErrDiverged, critic, generator, r.result.Chosen)
-		}
-		r.result.Steps = step
-		if step%r.opts.CheckpointEvery == 0 || step == r.opts.Steps {
-			if err := r.export(rec, Checkpoint{Step: step, CriticLoss: critic, GeneratorLoss: generator}); err != nil {
-				return err
-			}
-		}
-		r.report(step, critic, generator)
 	}
 	return nil
 }
 
-// export judges the recipe's generator as it is now.
-func (r *run) export(rec recipe, at Checkpoint) error {
-	m, err := rec.export()
+// step makes one step; where it is time, it judges what came out and saves the training.
+func (r *run) step(ctx context.Context, rec recipe, step int) error {
+	critic, generator, err := rec.step(context.WithoutCancel(ctx), step) // half a step could not be resumed
 	if err != nil {
-		return err
+		return fmt.Errorf("step %d: %w", step, err)
 	}
-	return r.checkpoint(m, at, rec.best())
+	if !finite(critic) || !finite(generator) {
+		return fmt.Errorf("step %d: %w: critic loss %v, generator loss %v; the best model so far, of step %d, is kept",
+			step, ErrDiverged, critic, generator, r.Chosen)
+	}
+	r.lose(step, r.opts.Steps, critic, generator)
+	due := time.Since(r.saved) >= r.opts.SaveEvery
+	if step%r.opts.CheckpointEvery == 0 || step == r.opts.Steps {
+		chosen, err := r.export(rec, Checkpoint{Step: step, CriticLoss: critic, GeneratorLoss: generator})
+		if err != nil {
+			return err
+		}
+		due = due || chosen // the model that was chosen before is still there, but not for long
+	}
+	r.report(step, critic, generator)
+	if due {
+		return r.save(rec)
+	}
+	return nil
 }
 
-// checkpoint judges a model, adds it to the curve, and keeps it if it is the first, the best so far, or if the recipe
-// wants the last. Step 0 is drawn from several times, which shows how far apart two judgements of one model lie: a later
-// checkpoint has to be better than step 0 by more than twice that, or it would be chosen for its luck.
-func (r *run) checkpoint(m *model.Model, at Checkpoint, wantBest bool) error {
-	first := r.result.Step0 == nil
+// begin judges the model of step 0. It is drawn from several times, which shows how far apart two judgements of one
+// model lie: a later checkpoint has to be better by more than twice that, or it would be chosen for its luck.
+func (r *run) begin(m *model.Model, wantBest bool) error {
+	if err := r.claim(); err != nil {
+		return err
+	}
 	drawings := 1
-	if first && wantBest {
+	if wantBest {
 		drawings = firstDrawings
 	}
+	at := Checkpoint{}
 	if err := r.assess(m, &at, drawings); err != nil {
-		return fmt.Errorf("judge step %d: %w", at.Step, err)
+		return fmt.Errorf("judge step 0: %w", err)
 	}
-	r.result.Curve = append(r.result.Curve, at)
-	if first {
-		r.result.Step0 = m
-		r.toBeat = at.Distance - 2*r.spread
+	r.Curve = append(r.Curve, at)
+	r.ToBeat = at.Distance - 2*r.Spread
+	return r.keep(m, at)
+}
+
+// export judges the recipe's generator as it is now, and keeps it if it is the best so far or if the recipe wants the
+// last.
+func (r *run) export(rec recipe, at Checkpoint) (chosen bool, err error) {
+	m, err := rec.export()
+	if err != nil {
+		return false, err
 	}
-	if !first && wantBest && at.Distance >= r.toBeat {
+	if err := r.assess(m, &at, 1); err != nil {
+		return false, fmt.Errorf("judge step %d: %w", at.Step, err)
+	}
+	r.Curve = append(r.Curve, at)
+	if rec.best() && at.Distance >= r.ToBeat {
+		return false, nil
+	}
+	r.ToBeat = at.Distance
+	return true, r.keep(m, at)
+}
+
+// keep chooses a model, and writes it to the checkpoint directory.
+func (r *run) keep(m *model.Model, at Checkpoint) error {
+	r.chosen, r.Chosen, r.Best = m, at.Step, at
+	if r.opts.CheckpointDir == "" {
 		return nil
 	}
-	if !first {
-		r.toBeat = at.Distance
+	if err := model.SaveAs(chosenDir(r.opts.CheckpointDir, at.Step), m, model.Manifest{Seed: r.opts.Seed, Created: time.Now()}); err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
 	}
-	r.result.Model, r.result.Chosen, r.best = m, at.Step, at
-	return r.keep(m)
+	return nil
 }
 
 // assess fills in a checkpoint's distances, the means of some drawings, and their spread where there are several.
@@ -137,27 +162,9 @@ func (r *run) assess(m *model.Model, at *Checkpoint, drawings int) error {
 	}
 	at.Distance = stat.Mean(distances, nil)
 	if drawings > 1 {
-		r.spread = stat.StdDev(distances, nil)
+		r.Spread = stat.StdDev(distances, nil)
 	}
-	at.Seconds = time.Since(r.began).Seconds()
-	return nil
-}
-
-// keep writes the chosen model to the checkpoint directory; the one before goes once the new one is whole.
-func (r *run) keep(m *model.Model) error {
-	if r.opts.CheckpointDir == "" {
-		return nil
-	}
-	dir := filepath.Join(r.opts.CheckpointDir, fmt.Sprintf("step-%06d", r.result.Chosen))
-	if err := model.SaveAs(dir, m, model.Manifest{Seed: r.opts.Seed, Created: time.Now()}); err != nil {
-		return fmt.Errorf("checkpoint: %w", err)
-	}
-	if r.kept != "" {
-		if err := os.RemoveAll(r.kept); err != nil {
-			return fmt.Errorf("checkpoint: %w", err)
-		}
-	}
-	r.kept = dir
+	at.Seconds = r.wall()
 	return nil
 }
 
@@ -184,8 +191,8 @@ func (r *run) sample(m *model.Model, label int, seed uint64) ([][]byte, error) {
 	return packets, nil
 }
 
-// floor judges training packets, as many as are sampled of a generator.
-func (r *run) floor() float64 {
+// judgeTraining judges training packets, as many as are sampled of a generator.
+func (r *run) judgeTraining() float64 {
 	sum := 0.0
 	for label, packets := range r.split.train {
 		n := min(max(len(r.split.validate[label]), fewestJudged), mostJudged, len(packets))
@@ -197,27 +204,27 @@ func (r *run) floor() float64 {
 func (r *run) report(step int, critic, generator float32) {
 	if r.opts.Progress != nil {
 		r.opts.Progress(Progress{
-			Step: step, Steps: r.opts.Steps, CriticLoss: critic, GeneratorLoss: generator, Best: r.best,
-			Last: r.result.Curve[len(r.result.Curve)-1], Elapsed: time.Since(r.began),
+			Step: step, Steps: r.opts.Steps, CriticLoss: critic, GeneratorLoss: generator, Best: r.Best,
+			Last: r.Curve[len(r.Curve)-1], Elapsed: time.Duration(r.wall() * float64(time.Second)),
 		})
 	}
 }
 
+// clock notes the time used so far.
+func (r *run) clock() { r.WallSeconds, r.CPUSeconds = r.wall(), r.cpu() }
+
 // finish returns the result, nil where there is none.
 func (r *run) finish() *Result {
-	if r.result.Model == nil {
+	if r.chosen == nil {
 		return nil
 	}
-	r.result.WallSeconds = time.Since(r.began).Seconds()
-	r.result.CPUSeconds = cpuSeconds() - r.beganCPU
-	return r.result
-}
-
-// cpuSeconds is the CPU time that this process has used, user and system.
-func cpuSeconds() float64 {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return 0
+	r.clock()
+	result := &Result{
+		Model: r.chosen, Step0: r.step0, Chosen: r.Chosen, Steps: r.Steps, Curve: r.Curve, Losses: r.Losses, Floor: r.floor,
+		WallSeconds: r.WallSeconds, CPUSeconds: r.CPUSeconds, Packets: map[string]int{},
 	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
+	for i, label := range r.split.labels {
+		result.Packets[label] = len(r.split.train[i]) + len(r.split.validate[i])
+	}
+	return result
 }

@@ -31,15 +31,19 @@ type Options struct {
 	// Steps is the number of steps of adversarial training: 0 is the recipe's default.
 	Steps   int
 	Batch   int         // packets a step: 0 is the recipe's default
-	Threads int         // goroutines that compute; less than one means one
+	Threads int         `json:"-"` // goroutines that compute; less than one means one; they do not change what comes out
 	Prior   model.Prior // what recipe gan starts from: "" is PriorFrequency
+	Paper   PaperOptions
 	// CheckpointEvery is the number of steps between checkpoints: 0 is a 10th of Steps.
 	CheckpointEvery int
-	// CheckpointDir, if not empty, keeps the chosen model so far on disk, as its only directory step-NNNNNN, so that a
-	// killed training leaves one. It should be new or empty.
-	CheckpointDir string
+	// CheckpointDir, if not empty, is a directory that exists, in which the training's state is kept on disk, and as
+	// step-NNNNNN the chosen model so far: a training that was killed at any moment can be resumed (see Open). One that
+	// holds an unfinished training already is refused.
+	CheckpointDir string `json:"-"`
+	// SaveEvery is the time between two states kept: 0 is a minute. A model that is chosen is kept at once.
+	SaveEvery time.Duration `json:"-"`
 	// Progress, if not nil, is called after each step, from the goroutine that trains.
-	Progress func(Progress)
+	Progress func(Progress) `json:"-"`
 }
 
 // Progress tells how far training is.
@@ -73,6 +77,7 @@ type Result struct {
 	Chosen int          // step of Model: the first whose Distance is lowest, and below Step0's by more than chance
 	Steps  int          // steps made
 	Curve  []Checkpoint // every checkpoint, step 0 first
+	Losses []Loss       // of all steps
 	// Floor is the Distance of training packets to validation packets: what a perfect generator would reach.
 	Floor                   float64
 	WallSeconds, CPUSeconds float64
@@ -90,6 +95,8 @@ type recipe interface {
 	export() (*model.Model, error)
 	// best reports whether the best checkpoint is wanted, else the last.
 	best() bool
+	// memory leads to all that a step changes.
+	memory() *memory
 }
 
 // builder prepares a recipe: it fits the trees and builds the graphs.
@@ -103,18 +110,23 @@ func Train(ctx context.Context, data Data, opts Options) (*Result, error) {
 	if err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}
+	return train(ctx, data, opts, nil)
+}
+
+// train is Train with all options given, from the beginning or from a saved training.
+func train(ctx context.Context, data Data, opts Options, from *Saved) (*Result, error) {
 	split, err := newSplit(data, opts.Seed)
 	if err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}
-	r := newRun(split, opts)
+	r := newRun(data, split, opts)
 	switch opts.Recipe {
 	case model.RecipeTree:
 		err = r.tree(ctx)
 	case model.RecipeGAN:
-		err = r.adversarial(ctx, newGAN)
+		err = r.adversarial(ctx, newGAN, from)
 	case model.RecipePaper:
-		err = r.adversarial(ctx, newPaper)
+		err = r.adversarial(ctx, newPaper, from)
 	}
 	if err != nil {
 		err = fmt.Errorf("train %s: %w", opts.Recipe, err)
@@ -126,6 +138,7 @@ func Train(ctx context.Context, data Data, opts Options) (*Result, error) {
 const (
 	ganSteps, ganBatch     = 450, 64
 	paperSteps, paperBatch = 400, 32
+	mostBatch              = 4096
 	checkpoints            = 10
 )
 
@@ -150,8 +163,15 @@ func (o Options) withDefaults() (Options, error) {
 	default:
 		return o, fmt.Errorf("prior %q: must be %s or %s", o.Prior, model.PriorFrequency, model.PriorUniform)
 	}
+	if o.Batch > mostBatch {
+		return o, fmt.Errorf("batch %d: at most %d", o.Batch, mostBatch)
+	}
 	if o.Steps < 0 || o.Batch < 0 || o.CheckpointEvery < 0 {
 		return o, fmt.Errorf("steps %d, batch %d, checkpoint every %d: none may be negative", o.Steps, o.Batch, o.CheckpointEvery)
+	}
+	var err error
+	if o.Paper, err = o.Paper.withDefaults(); err != nil {
+		return o, fmt.Errorf("recipe paper: %w", err)
 	}
 	if o.Steps == 0 {
 		o.Steps = steps
@@ -161,6 +181,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.CheckpointEvery == 0 {
 		o.CheckpointEvery = max(1, o.Steps/checkpoints)
+	}
+	if o.SaveEvery == 0 {
+		o.SaveEvery = time.Minute
 	}
 	o.Threads = max(o.Threads, 1)
 	return o, nil
