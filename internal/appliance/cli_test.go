@@ -51,6 +51,8 @@ func TestErrorsAreOneClearLine(t *testing.T) {
 	must(t, os.MkdirAll("model", 0o755))
 	mustWrite(t, "model/manifest.json", `{"format_version": 9}`)
 	must(t, os.MkdirAll("full", 0o755))
+	must(t, os.MkdirAll("damaged.training", 0o755))
+	mustWrite(t, "damaged.training/training.safetensors", "PK")
 	mustWrite(t, "full/file", "")
 
 	tests := []struct {
@@ -83,6 +85,16 @@ three.toml:3: gateway.nat "maybe": must be one of auto, none, masquerade`},
 			`pacgan-appliance: train: name packets to learn: --label NAME=FILE.pcap, or --state DIR: see pacgan-appliance --help`},
 		{"train without out", []string{"train", "--label", "dns=few.pcap"}, ExitUsage,
 			`pacgan-appliance: train: --out DIR is missing: where the model goes: see pacgan-appliance --help`},
+		{"model directory that is not empty", []string{"train", "--label", "dns=few.pcap", "--out", "full"}, ExitFailed,
+			`pacgan-appliance: --out full: is not empty: name a new directory`},
+		{"nothing to resume", []string{"train", "--resume", "--out", "m"}, ExitFailed,
+			`pacgan-appliance: train: nothing to resume in m.training: name packets to learn: --label NAME=FILE.pcap`},
+		{"damaged state", []string{"train", "--resume", "--out", "damaged"}, ExitFailed,
+			`pacgan-appliance: saved training damaged.training/training.safetensors: header length: unexpected EOF: remove damaged.training and train anew`},
+		{"settings of another recipe", []string{"train", "--label", "dns=few.pcap", "--out", "m", "--paper", "noise=8"}, ExitUsage,
+			`pacgan-appliance: train: --paper is for --recipe paper: see pacgan-appliance --help`},
+		{"unknown setting", []string{"train", "--label", "dns=few.pcap", "--out", "m", "--recipe", "paper", "--paper", "noise"}, ExitUsage,
+			`pacgan-appliance: --paper "noise": must be noise=N, critic-rate=R, norm=layer, norm=none, average=DECAY, falling or best: see pacgan-appliance --help`},
 		{"unknown recipe", []string{"train", "--label", "dns=few.pcap", "--out", "m", "--recipe", "magic"}, ExitUsage,
 			`pacgan-appliance: --recipe "magic": must be gan, paper or tree: see pacgan-appliance --help`},
 		{"no captures", []string{"train", "--state", "nowhere"}, ExitFailed,

@@ -9,12 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"pacgan-appliance/internal/model"
 	"pacgan-appliance/internal/train"
@@ -29,23 +29,30 @@ const modelsDir = "models"
 
 // trainOptions are the flags of train.
 type trainOptions struct {
-	labels  []string // NAME=FILE
-	state   string
-	out     string
-	recipe  string
-	steps   int
-	seed    uint64
-	threads int
-	json    bool
+	labels    []string // NAME=FILE
+	state     string
+	out       string
+	recipe    string
+	paper     []string // settings of recipe paper
+	steps     int
+	seed      uint64
+	threads   int
+	resume    bool
+	saveEvery time.Duration
+	json      bool
 }
 
 const (
 	trainLong = `Trains a model, from capture files or from what the daemon captured, and writes it to a directory that
 "generate" and the daemon read. Of the daemon's captures the held-out packets are left aside. It runs in
-this process; "train now" has the running daemon train instead.`
+this process; "train now" has the running daemon train instead.
+
+Until the model is written, the training's state is kept beside it (DIR.training, or training in the state
+directory). One that was stopped or killed goes on with --resume, and ends in the same model, byte for byte.`
 
 	trainExample = `  pacgan-appliance train --label dns=dns.pcap --label ping=ping.pcapng --out m
   pacgan-appliance train --state /var/lib/pacgan-appliance --recipe tree --out m
+  pacgan-appliance train --resume --out m
   pacgan-appliance train now`
 )
 
@@ -59,16 +66,19 @@ func (p *Program) trainCommand() *cobra.Command {
 		Long:    trainLong,
 		Example: trainExample,
 		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return p.train(cmd.Context(), o) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return p.train(cmd.Context(), o, cmd.Flags()) },
 	}
 	flags := cmd.Flags()
 	flags.StringArrayVar(&o.labels, "label", nil, "`NAME=FILE`: a label and a pcap or pcapng file of its packets; repeatable")
 	flags.StringVar(&o.state, "state", "", "the daemon's state `directory`: train on its captures, held-out packets aside")
 	flags.StringVar(&o.out, "out", "", "`directory` for the model (default with --state: a new one in its models)")
 	flags.StringVar(&o.recipe, "recipe", "gan", "gan, paper (the PAC-GAN paper's) or tree (the statistical baseline)")
+	flags.StringSliceVar(&o.paper, "paper", nil, paperUsage)
 	flags.IntVar(&o.steps, "steps", 0, "steps of adversarial training; 0: the recipe's default")
 	flags.Uint64Var(&o.seed, "seed", 1, "the same seed, data and threads give the same model")
 	flags.IntVar(&o.threads, "threads", 0, "threads that compute; 0: one for each processor")
+	flags.BoolVar(&o.resume, "resume", false, "go on with the unfinished training of this --out or --state, if there is one")
+	flags.DurationVar(&o.saveEvery, "save-every", time.Minute, "time between two states that --resume goes on from")
 	flags.BoolVar(&o.json, "json", false, "progress and result as lines of JSON on standard output")
 	completeFiles(cmd, "label", "pcap", "pcapng")
 	completeDirectories(cmd, "state")
@@ -77,6 +87,10 @@ func (p *Program) trainCommand() *cobra.Command {
 	cmd.AddCommand(p.trainNowCommand())
 	return cmd
 }
+
+// paperUsage explains --paper.
+const paperUsage = "`settings` of recipe paper: noise=N, critic-rate=R, norm=layer|none; and departures from the paper: " +
+	"average=DECAY, falling, best"
 
 // recipes are the names of what can be trained.
 func recipes() []string {
@@ -94,38 +108,38 @@ func (o trainOptions) check() error {
 	switch {
 	case len(o.labels) > 0 && o.state != "":
 		return errors.New("train: --label and --state exclude each other")
-	case len(o.labels) == 0 && o.state == "":
+	case len(o.labels) == 0 && o.state == "" && !(o.resume && o.out != ""):
 		return errors.New("train: name packets to learn: --label NAME=FILE.pcap, or --state DIR")
 	case len(o.labels) > 0 && o.out == "":
 		return errors.New("train: --out DIR is missing: where the model goes")
+	case o.saveEvery <= 0:
+		return fmt.Errorf("train: --save-every %v: must be more than 0", o.saveEvery)
+	case len(o.paper) > 0 && o.recipe != string(model.RecipePaper) && !o.resume:
+		return errors.New("train: --paper is for --recipe paper")
 	}
 	return checkRecipe(o.recipe)
 }
 
-func (p *Program) train(ctx context.Context, o trainOptions) error {
+func (p *Program) train(ctx context.Context, o trainOptions, flags *pflag.FlagSet) (err error) {
 	if err := o.check(); err != nil {
 		return usageError{err}
 	}
-	if o.threads == 0 {
-		o.threads = runtime.NumCPU()
-	}
-	data, err := p.trainData(o)
+	t, err := p.openTraining(o, flags)
 	if err != nil {
 		return err
 	}
-	ph := p.startPhase("train "+o.recipe, max(o.steps, 1))
-	result, err := train.Train(ctx, data.train, train.Options{
-		Recipe: model.Recipe(o.recipe), Seed: o.seed, Steps: o.steps, Threads: o.threads,
-		Progress: func(now train.Progress) { p.trainProgress(o, ph, now) },
-	})
+	defer func() { err = errors.Join(err, t.close()) }()
+	o.recipe = string(t.options.Recipe)
+	ph := p.startPhase("train "+o.recipe, max(t.options.Steps, 1))
+	result, err := t.run(ctx, func(now train.Progress) { p.trainProgress(o, ph, now) })
 	if err != nil {
-		return p.interrupted(o, data, result, err)
+		return p.interrupted(o, t, result, err)
 	}
-	judged, err := p.measure(ctx, o, data, result.Model)
+	judged, err := p.measure(ctx, o, t.data, result.Model)
 	if err != nil {
-		return p.interrupted(o, data, result, err)
+		return p.interrupted(o, t, result, err)
 	}
-	dir, err := p.saveModel(o, data, result, judged)
+	dir, err := p.saveModel(o, t, result, judged)
 	if err != nil {
 		return err
 	}
@@ -138,13 +152,16 @@ func (p *Program) train(ctx context.Context, o trainOptions) error {
 	return err
 }
 
-// interrupted keeps the best model of a training that was stopped or failed,
-// and says so beside the reason.
-func (p *Program) interrupted(o trainOptions, data corpus, result *train.Result, err error) error {
-	if result == nil {
+// interrupted says beside the reason how a training that was stopped goes on.
+// Of one that failed it keeps the best model.
+func (p *Program) interrupted(o trainOptions, t *training, result *train.Result, err error) error {
+	switch {
+	case result == nil:
 		return err
+	case t.dir != "" && errors.Is(err, context.Canceled):
+		return fmt.Errorf("%w; to go on: %s", err, o.resumeCommand())
 	}
-	dir, saveErr := p.saveModel(o, data, result, measured{})
+	dir, saveErr := p.saveModel(o, t, result, measured{})
 	if saveErr != nil {
 		return errors.Join(err, saveErr)
 	}
@@ -187,15 +204,16 @@ func trainingOf(r *train.Result, until time.Time) *model.Training {
 	return t
 }
 
-// saveModel writes the chosen model, and beside it the one of step 0.
-func (p *Program) saveModel(o trainOptions, data corpus, result *train.Result, judged measured) (dir string, err error) {
-	configHash, err := hashJSON(map[string]any{"recipe": o.recipe, "steps": o.steps, "threads": o.threads})
+// saveModel writes the chosen model, and beside it the one of step 0, and
+// removes the training's state.
+func (p *Program) saveModel(o trainOptions, t *training, result *train.Result, judged measured) (dir string, err error) {
+	configHash, err := hashJSON(t.options)
 	if err != nil {
 		return "", err
 	}
 	manifest := model.Manifest{
-		Seed: o.seed, ConfigHash: configHash, DataHash: hashData(data.train), Software: p.Version, Created: time.Now(),
-		Training: trainingOf(result, data.until), Quality: judged.quality, Rival: judged.rival,
+		Seed: t.options.Seed, ConfigHash: configHash, DataHash: hashData(t.data.train), Software: p.Version, Created: time.Now(),
+		Training: trainingOf(result, t.data.until), Quality: judged.quality, Rival: judged.rival,
 	}
 	dir = o.out
 	if dir != "" {
@@ -206,10 +224,13 @@ func (p *Program) saveModel(o trainOptions, data corpus, result *train.Result, j
 		id, err = model.Save(models, result.Model, manifest)
 		dir = filepath.Join(models, id)
 	}
+	if err == nil {
+		err = model.SaveAs(filepath.Join(dir, step0Dir), result.Step0, manifest)
+	}
 	if err != nil {
 		return "", err
 	}
-	return dir, model.SaveAs(filepath.Join(dir, step0Dir), result.Step0, manifest)
+	return dir, t.done()
 }
 
 func trainReport(r *train.Result) TrainReport {
