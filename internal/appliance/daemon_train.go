@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	"pacgan-appliance/internal/config"
 	"pacgan-appliance/internal/model"
+	"pacgan-appliance/internal/train"
 )
 
 const (
@@ -84,6 +86,12 @@ func (s *service) trainAlways(ctx context.Context) error {
 	var retry time.Time
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
+	if train.Unfinished(s.trainingDir()) {
+		select {
+		case s.trainer.request <- struct{}{}:
+		default: // one is asked for already
+		}
+	}
 	for {
 		s.trainer.polled.beat()
 		asked := false
@@ -166,7 +174,7 @@ func (s *service) train(ctx context.Context) bool {
 	err := s.store.Sync()
 	var last trainEvent
 	if err == nil {
-		last, err = s.trainProcess(ctx, running)
+		last, err = s.trainOrResume(ctx, running)
 	}
 	if ctx.Err() != nil {
 		return false
@@ -186,8 +194,31 @@ func (s *service) train(ctx context.Context) bool {
 	return true
 }
 
+// trainOrResume goes on with a training that was stopped or killed, if there is one, and trains anew where that fails:
+// what made it fail once may do so always.
+func (s *service) trainOrResume(ctx context.Context, running *runningTraining) (trainEvent, error) {
+	args := []string{"--state", s.cfg.Load().State.Dir, "--recipe", string(running.recipe)}
+	if train.Unfinished(s.trainingDir()) {
+		s.log.Info("going on with an unfinished training")
+		last, err := s.trainProcess(ctx, running, append(args, "--resume"))
+		if err == nil || ctx.Err() != nil {
+			return last, err
+		}
+		s.log.Warn("the unfinished training is given up", "error", err)
+		if err := os.RemoveAll(s.trainingDir()); err != nil {
+			return trainEvent{}, err
+		}
+	}
+	return s.trainProcess(ctx, running, append(args, "--seed", strconv.FormatInt(time.Now().UnixNano(), 10)))
+}
+
+// trainingDir is where a training of the daemon's keeps its state.
+func (s *service) trainingDir() string {
+	return trainOptions{state: s.cfg.Load().State.Dir}.trainingDir()
+}
+
 // trainProcess trains in a child process. When ctx ends it is given stopGrace.
-func (s *service) trainProcess(ctx context.Context, running *runningTraining) (trainEvent, error) {
+func (s *service) trainProcess(ctx context.Context, running *runningTraining, args []string) (trainEvent, error) {
 	type result struct {
 		last trainEvent
 		err  error
@@ -195,7 +226,7 @@ func (s *service) trainProcess(ctx context.Context, running *runningTraining) (t
 	s.log.Info("training", "recipe", running.recipe)
 	done := make(chan result, 1)
 	go func() {
-		last, err := trainChild(ctx, s.trainArgs(running.recipe), running.curve.add)
+		last, err := trainChild(ctx, args, running.curve.add)
 		done <- result{last, err}
 	}()
 	select {
@@ -210,11 +241,5 @@ func (s *service) trainProcess(ctx context.Context, running *runningTraining) (t
 		return r.last, r.err
 	case <-late.C:
 		return trainEvent{}, errors.New("training did not stop in time")
-	}
-}
-
-func (s *service) trainArgs(recipe config.Recipe) []string {
-	return []string{
-		"--state", s.cfg.Load().State.Dir, "--recipe", string(recipe), "--seed", strconv.FormatInt(time.Now().UnixNano(), 10),
 	}
 }

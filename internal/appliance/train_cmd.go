@@ -129,7 +129,7 @@ func (p *Program) train(ctx context.Context, o trainOptions, flags *pflag.FlagSe
 		return err
 	}
 	defer func() { err = errors.Join(err, t.close()) }()
-	o.recipe = string(t.options.Recipe)
+	o.recipe, o.seed = string(t.options.Recipe), t.options.Seed
 	ph := p.startPhase("train "+o.recipe, max(t.options.Steps, 1))
 	result, err := t.run(ctx, func(now train.Progress) { p.trainProgress(o, ph, now) })
 	if err != nil {

@@ -54,6 +54,12 @@ type Saved struct {
 // Steps returns how many steps are made.
 func (s *Saved) Steps() int { return s.record.Steps }
 
+// Unfinished reports whether a checkpoint directory holds a training.
+func Unfinished(dir string) bool {
+	_, err := os.Lstat(filepath.Join(dir, stateFile))
+	return err == nil
+}
+
 // Open reads the training in a checkpoint directory. The error wraps fs.ErrNotExist where there is none; a file that is
 // damaged, incomplete or made to harm gives an error too.
 func Open(dir string) (*Saved, error) {
@@ -173,7 +179,7 @@ func (r *run) claim() error {
 	if dir == "" {
 		return nil
 	}
-	if _, err := os.Lstat(filepath.Join(dir, stateFile)); err == nil {
+	if Unfinished(dir) {
 		return fmt.Errorf("%s holds an unfinished training: %w: resume or remove it", dir, fs.ErrExist)
 	}
 	return sweep(dir, "")
