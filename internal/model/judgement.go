@@ -87,12 +87,11 @@ type Outcome struct {
 }
 
 // Variety is how many different packets there are among some, checksums
-// aside. quality.Variety measures it.
+// aside.
 type Variety struct {
 	Packets    int `json:"packets"`
 	Duplicates int `json:"duplicates"` // equal to an earlier one
-	Covered    int `json:"covered"`    // of Keys: what the training packets ask for, as quality.Report.Coverage defines it
-	Keys       int `json:"keys"`
+	Keys       int `json:"keys"`       // distinct things that they ask for: see quality.Report.Coverage
 }
 
 // Judge writes down what became of the model ID in modelsDir. The manifest is

@@ -16,7 +16,7 @@ func testJudgement() Judgement {
 		State: StateAside, Reason: "dns: 90 of 200 answered", At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 		Canary: &Canary{Began: time.Date(2026, 1, 2, 3, 4, 0, 0, time.UTC), Seconds: 5, Labels: []CanaryLabel{{
 			Label: "dns", Model: Outcome{200, 90, 200, 0.45, 0.38, 0.52}, Current: Outcome{Generated: 3, High: 1},
-			Ceiling: Outcome{20, 20, 20, 1, 0.84, 1}, Variety: Variety{200, 1, 80, 100}, CurrentVariety: Variety{200, 0, 90, 100},
+			Ceiling: Outcome{20, 20, 20, 1, 0.84, 1}, Variety: Variety{200, 1, 80}, CurrentVariety: Variety{200, 0, 90},
 		}}},
 	}
 }
