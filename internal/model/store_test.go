@@ -130,7 +130,7 @@ func TestLoadErrors(t *testing.T) {
 		{"another hash", manifest(`"generator_sha256": "`, `"generator_sha256": "0000`), "generator.safetensors: its SHA-256 is "},
 		{"another magic", generator("pacgan-appliance generator", "pacgan-appliance gemerator"),
 			`generator.safetensors: format "pacgan-appliance gemerator" version "1", not "pacgan-appliance generator" version 1` + advice},
-		{"another type", generator(`"dtype":"U16"`, `"dtype":"F16"`), `generator.safetensors: tensor type "F16": must be F32, I32, U32 or U16` + advice},
+		{"another type", generator(`"dtype":"U16"`, `"dtype":"F16"`), `generator.safetensors: tensor type "F16": must be F32, I32, U32, U16 or U8` + advice},
 		{"a tensor renamed", generator("forest.1.kids", "forest.1.kidz"), `generator.safetensors: tensor "forest.1.kids" is missing` + advice},
 		{"a tensor of another type", generator(`"dtype":"U32"`, `"dtype":"I32"`), `generator.safetensors: tensor "forest.0.count" is I32, not U32` + advice},
 		{"no generator", func(t *testing.T, dir string) { mustDo(t, os.Remove(filepath.Join(dir, generatorFile))) }, "generator.safetensors: open "},
