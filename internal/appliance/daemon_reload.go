@@ -33,6 +33,7 @@ func settings() []setting {
 		{"train.schedule", true, func(c config.Config) any { return c.Train.Schedule }},
 		{"train.min_packets", true, func(c config.Config) any { return c.Train.MinPackets }},
 		{"train.recipe", true, func(c config.Config) any { return c.Train.Recipe }},
+		{"train.max_memory", true, func(c config.Config) any { return c.Train.MaxMemory }},
 		{"inject.rate", true, func(c config.Config) any { return c.Inject.Rate }},
 		{"inject.source", false, func(c config.Config) any { return c.Inject.Source }},
 		{"inject.source_address", false, func(c config.Config) any { return c.Inject.SourceAddress }},

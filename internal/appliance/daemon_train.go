@@ -226,7 +226,7 @@ func (s *service) trainProcess(ctx context.Context, running *runningTraining, ar
 	s.log.Info("training", "recipe", running.recipe)
 	done := make(chan result, 1)
 	go func() {
-		last, err := trainChild(ctx, args, running.curve.add)
+		last, err := trainChild(ctx, s.cfg.Load().Train.MaxMemory, args, running.curve.add)
 		done <- result{last, err}
 	}()
 	select {

@@ -160,7 +160,7 @@ func (r *labRun) trainPhase(ctx context.Context) error {
 		"--state", r.state, "--recipe", r.o.recipe, "--seed", strconv.FormatUint(r.o.seed, 10), "--steps", strconv.Itoa(r.o.steps),
 	}
 	ph := r.p.startPhase("train "+r.o.recipe, max(r.o.steps, 1))
-	last, err := trainChild(ctx, args, func(e trainEvent) {
+	last, err := trainChild(ctx, r.cfg.Train.MaxMemory, args, func(e trainEvent) {
 		if e.Model == "" {
 			ph.resize(e.Steps)
 			ph.set(e.Step, fmt.Sprintf("best %.4f at step %d", e.BestDistance, e.BestStep))

@@ -29,6 +29,15 @@ func TestMain(m *testing.M) {
 	if handled, code := lab.RoleMain(); handled {
 		os.Exit(code)
 	}
+	switch {
+	case os.Getenv(asProbe) == "1":
+		_, _ = io.Copy(io.Discard, os.Stdin) // until the test lets it begin
+		probe(os.Stdout)
+		return
+	case os.Getenv(asParent) == "1" && os.Args[1] != "train":
+		waitAsParent()
+		return
+	}
 	if os.Getenv(asProgram) == "1" && len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-test.") {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
 		p := Program{Version: "test", Stdout: os.Stdout, Stderr: os.Stderr}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"runtime"
 	"strings"
@@ -15,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"pacgan-appliance/internal/config"
 	"pacgan-appliance/internal/model"
 )
 
@@ -35,16 +37,21 @@ type trainEvent struct {
 	Report *TrainReport `json:"report,omitempty"`
 }
 
-// trainNice is the nice value of the training child: below everything that
-// the gateway does for others.
-const trainNice = 10
+// trainHeap is the share of the child's memory limit up to which its garbage
+// collector lets memory grow; the rest is for what is not on its heap.
+const trainHeap = 0.9
+
+// trainOOMScore has the kernel, where the machine is short of memory, end a
+// training before anything else (proc(5), oom_score_adj).
+const trainOOMScore = "500"
 
 // trainChild runs `train` with args in a process of its own, so that a crash
-// or a shortage of memory in it harms nothing else: nice, in the scheduler's
-// batch class, without a network, and gone if this process is. It calls
-// progress with each event and returns the last, which names the model.
-func trainChild(ctx context.Context, args []string, progress func(trainEvent)) (trainEvent, error) {
+// or a shortage of memory in it harms nothing else: confined, with at most
+// maxMemory of memory, and gone if this process is. It calls progress with each
+// event and returns the last, which names the model.
+func trainChild(ctx context.Context, maxMemory config.ByteSize, args []string, progress func(trainEvent)) (trainEvent, error) {
 	cmd := exec.CommandContext(ctx, "/proc/self/exe", append([]string{"train", "--json"}, args...)...)
+	cmd.Env = append(os.Environ(), fmt.Sprintf("GOMEMLIMIT=%d", int64(trainHeap*float64(maxMemory))))
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
 	var stderr strings.Builder
@@ -55,7 +62,7 @@ func trainChild(ctx context.Context, args []string, progress func(trainEvent)) (
 	}
 	ended := make(chan struct{})
 	defer close(ended)
-	if err := startNice(cmd, ended); err != nil {
+	if err := startConfined(cmd, maxMemory, ended); err != nil {
 		return trainEvent{}, fmt.Errorf("start training: %w", err)
 	}
 	last, readErr := readEvents(stdout, progress)
@@ -63,10 +70,7 @@ func trainChild(ctx context.Context, args []string, progress func(trainEvent)) (
 		if ctx.Err() != nil {
 			return trainEvent{}, ctx.Err()
 		}
-		if said := lastLine(stderr.String()); said != "" {
-			return trainEvent{}, fmt.Errorf("training: %s", strings.TrimPrefix(said, "pacgan-appliance: "))
-		}
-		return trainEvent{}, fmt.Errorf("training: %w", err)
+		return trainEvent{}, fmt.Errorf("training: %w", trainFailure(err, stderr.String(), maxMemory))
 	}
 	if readErr != nil {
 		return trainEvent{}, readErr
@@ -77,28 +81,54 @@ func trainChild(ctx context.Context, args []string, progress func(trainEvent)) (
 	return last, nil
 }
 
-// startNice starts cmd from a thread that has made itself nice, since a child
-// inherits the niceness of the thread that forks it. The thread stays until
-// ended is closed, because the child's death signal is bound to it, and is
-// then given up, since niceness cannot be taken back.
-func startNice(cmd *exec.Cmd, ended <-chan struct{}) error {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+// trainFailure says why a training ended: in its own words, where it had any.
+func trainFailure(err error, said string, maxMemory config.ByteSize) error {
+	if strings.Contains(said, "out of memory") || strings.Contains(said, "cannot allocate memory") { // the Go runtime's words
+		return fmt.Errorf("it needs more than its %v of memory: raise train.max_memory", maxMemory)
+	}
+	if line := lastLine(said); line != "" {
+		return errors.New(strings.TrimPrefix(line, "pacgan-appliance: "))
+	}
+	return err
+}
+
+// startConfined starts cmd from a thread that has confined itself, since a
+// child inherits what the thread that forks it has: there is no moment at
+// which it is not confined, and nothing that it could leave undone. The thread
+// stays until ended is closed, because the child's death signal is bound to
+// it, and is then given up, since confinement cannot be taken back.
+func startConfined(cmd *exec.Cmd, maxMemory config.ByteSize, ended <-chan struct{}) error {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	started := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
 		started <- func() error {
-			if err := unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), trainNice); err != nil {
-				return fmt.Errorf("nice %d: %w", trainNice, err)
+			if err := confine(); err != nil {
+				return err
 			}
-			batch := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_BATCH, Nice: trainNice}
-			if err := unix.SchedSetAttr(0, &batch, 0); err != nil {
-				return fmt.Errorf("batch scheduling: %w", err)
+			if err := cmd.Start(); err != nil {
+				return err
 			}
-			return cmd.Start()
+			if err := boundMemory(cmd.Process.Pid, maxMemory); err != nil {
+				return errors.Join(err, cmd.Process.Kill(), cmd.Wait())
+			}
+			return nil
 		}()
 		<-ended
 	}()
 	return <-started
+}
+
+// boundMemory bounds a process that has just begun: beyond the limit it gets
+// no memory, and on a machine that has none left it is the first to go.
+func boundMemory(pid int, limit config.ByteSize) error {
+	data := unix.Rlimit{Cur: uint64(limit), Max: uint64(limit)}
+	if err := unix.Prlimit(pid, unix.RLIMIT_DATA, &data, nil); err != nil {
+		return fmt.Errorf("limit memory to %v: %w", limit, err)
+	}
+	// One that has ended already has a reason of its own to tell.
+	_ = os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", pid), []byte(trainOOMScore), 0)
+	return nil
 }
 
 // readEvents reads the child's lines to their end and returns the last.

@@ -2,7 +2,6 @@ package appliance
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"os"
@@ -14,7 +13,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"pacgan-appliance/internal/encoding"
-	"pacgan-appliance/internal/lab/labtest"
 	"pacgan-appliance/internal/model"
 	"pacgan-appliance/internal/packet"
 	"pacgan-appliance/internal/train"
@@ -170,31 +168,5 @@ func TestIPPacketsAreCopies(t *testing.T) {
 	}
 	if packets[0][10] != 0 || frame[24] != 0xab {
 		t.Error("checksums must be zeroed in the copy and stay in the frame")
-	}
-}
-
-// TestTrainChildFails hands on the child's own words, and its end by cancelling.
-func TestTrainChildFails(t *testing.T) {
-	labtest.RequireRoot(t)
-	t.Setenv(asProgram, "1")
-	_, err := trainChild(t.Context(), []string{"--state", "/nonexistent"}, func(trainEvent) {})
-	if err == nil || err.Error() != "training: dataset /nonexistent/data: no such file or directory" {
-		t.Errorf("error %v", err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	dir := t.TempDir()
-	mustWritePcap(t, filepath.Join(dir, "dns.pcap"), 64, 0)
-	_, err = trainChild(ctx, []string{
-		"--label", "dns=" + filepath.Join(dir, "dns.pcap"), "--out", filepath.Join(dir, "m"), "--steps", "100000", "--threads", "1",
-	}, func(e trainEvent) {
-		if e.Step > 0 {
-			cancel()
-		}
-	})
-	if !errors.Is(err, context.Canceled) {
-		t.Errorf("error %v of a cancelled training", err)
-	}
-	if saved, err := train.Open(filepath.Join(dir, "m.training")); err != nil || saved.Steps() == 0 {
-		t.Errorf("the training cannot be resumed: %v", err)
 	}
 }

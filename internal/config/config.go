@@ -51,6 +51,7 @@ type Train struct {
 	Schedule   string // cron's five fields or @every, valid by robfig/cron's standard parser
 	MinPackets int    // of each label, before it is trained
 	Recipe     Recipe
+	MaxMemory  ByteSize // of the training process
 }
 
 // Inject says what is injected and how fast.
@@ -83,6 +84,7 @@ const (
 	MaxRate        = 1e7       // packets per second
 	MinStateBytes  = 16 << 20  // two files of each of MaxLabels labels
 	MinTrainable   = 16        // packets of a label
+	MinTrainMemory = 64 << 20  // the program itself, and the smallest of models
 	MaxTimeout     = time.Hour // of a reply
 	minTimeout     = time.Millisecond
 	maxNameLen     = 32
@@ -96,7 +98,7 @@ func Default() Config {
 	return Config{
 		Gateway: Gateway{NAT: NATAuto},
 		Safety:  Safety{MaxRate: 1000},
-		Train:   Train{Schedule: "0 */6 * * *", MinPackets: 500, Recipe: RecipeGAN},
+		Train:   Train{Schedule: "0 */6 * * *", MinPackets: 500, Recipe: RecipeGAN, MaxMemory: 2 << 30},
 		Inject:  Inject{Rate: Rate{PerSecond: 50}, Source: SourceModel, SourceAddress: SourceAddressAuto, Timeout: 2 * time.Second},
 		State:   State{Dir: "/var/lib/pacgan-appliance", MaxBytes: 2 << 30},
 		Web:     Web{Listen: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 9746)},

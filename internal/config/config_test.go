@@ -97,6 +97,7 @@ filter = "ip"
 schedule = "@every 90m"
 min_packets = 16
 recipe = "tree"
+max_memory = "512MiB"
 [inject]
 rate = "learned"
 source = "capture"
@@ -123,7 +124,7 @@ func everyKeyConfig() Config {
 				Statuses: []StatusRange{{200, 200}, {400, 499}, {500, 503}}},
 			{Name: "other", Filter: "ip", Answer: AnswerReply, Share: 1},
 		},
-		Train:  Train{Schedule: "@every 90m", MinPackets: 16, Recipe: RecipeTree},
+		Train:  Train{Schedule: "@every 90m", MinPackets: 16, Recipe: RecipeTree, MaxMemory: 512 << 20},
 		Inject: Inject{Rate: Rate{Learned: true}, Source: SourceCapture, SourceAddress: SourceAddressInterface, Timeout: 1500 * time.Millisecond},
 		State:  State{Dir: "/srv/pacgan", MaxBytes: 32 << 20},
 		Web:    Web{Listen: netip.MustParseAddrPort("[::1]:80")},

@@ -14,7 +14,7 @@ func (c Config) Dump() ([]byte, error) {
 		Gateway: rawGateway{LAN: c.Gateway.LAN, WAN: c.Gateway.WAN, NAT: string(c.Gateway.NAT)},
 		Safety:  rawSafety{Allow: texts(c.Safety.Allow), MaxRate: c.Safety.MaxRate},
 		Train: rawTrain{Schedule: c.Train.Schedule, MinPackets: c.Train.MinPackets,
-			Recipe: string(c.Train.Recipe)},
+			Recipe: string(c.Train.Recipe), MaxMemory: c.Train.MaxMemory.String()},
 		Inject: rawInject{Rate: c.Inject.Rate.raw(), Source: string(c.Inject.Source), SourceAddress: string(c.Inject.SourceAddress),
 			Timeout: c.Inject.Timeout.String()},
 		State: rawState{Dir: c.State.Dir, MaxBytes: c.State.MaxBytes.String()},

@@ -98,13 +98,14 @@ func (p *parser) read(r raw) {
 	setKey(p, "train.schedule", r.Train.Schedule, &c.Train.Schedule, schedule)
 	setKey(p, "train.min_packets", r.Train.MinPackets, &c.Train.MinPackets, minPackets)
 	setKey(p, "train.recipe", r.Train.Recipe, &c.Train.Recipe, oneOf(RecipeGAN, RecipePaper, RecipeTree))
+	setKey(p, "train.max_memory", r.Train.MaxMemory, &c.Train.MaxMemory, atLeast(MinTrainMemory))
 	setKey(p, "inject.rate", r.Inject.Rate, &c.Inject.Rate, rate)
 	setKey(p, "inject.source", r.Inject.Source, &c.Inject.Source, oneOf(SourceModel, SourceCapture))
 	setKey(p, "inject.source_address", r.Inject.SourceAddress, &c.Inject.SourceAddress,
 		oneOf(SourceAddressAuto, SourceAddressPacket, SourceAddressInterface))
 	setKey(p, "inject.timeout", r.Inject.Timeout, &c.Inject.Timeout, timeout)
 	setKey(p, "state.dir", r.State.Dir, &c.State.Dir, absolutePath)
-	setKey(p, "state.max_bytes", r.State.MaxBytes, &c.State.MaxBytes, stateBytes)
+	setKey(p, "state.max_bytes", r.State.MaxBytes, &c.State.MaxBytes, atLeast(MinStateBytes))
 	setKey(p, "web.listen", r.Web.Listen, &c.Web.Listen, listen)
 	setKey(p, "ids.eve", r.IDS.EVE, &c.IDS.EVE, optionalPath)
 	if c.Inject.Rate.PerSecond > c.Safety.MaxRate {

@@ -48,6 +48,7 @@ type rawTrain struct {
 	Schedule   any `toml:"schedule"`
 	MinPackets any `toml:"min_packets"`
 	Recipe     any `toml:"recipe"`
+	MaxMemory  any `toml:"max_memory"`
 }
 
 type rawInject struct {

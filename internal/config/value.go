@@ -161,23 +161,26 @@ func optionalPath(v any) (string, error) {
 	return absolutePath(v)
 }
 
-func stateBytes(v any) (ByteSize, error) {
-	b := ByteSize(0)
-	switch v := v.(type) {
-	case int64:
-		b = ByteSize(v)
-	case string:
-		var err error
-		if b, err = parseByteSize(v); err != nil {
-			return 0, err
+// atLeast accepts a size, as a number of bytes or with a unit.
+func atLeast(least ByteSize) func(any) (ByteSize, error) {
+	return func(v any) (ByteSize, error) {
+		b := ByteSize(0)
+		switch v := v.(type) {
+		case int64:
+			b = ByteSize(v)
+		case string:
+			var err error
+			if b, err = parseByteSize(v); err != nil {
+				return 0, err
+			}
+		default:
+			return 0, errors.New(`must be a size such as "2GiB"`)
 		}
-	default:
-		return 0, errors.New(`must be a size such as "2GiB"`)
+		if b < least {
+			return 0, fmt.Errorf("must be at least %v", least)
+		}
+		return b, nil
 	}
-	if b < MinStateBytes {
-		return 0, fmt.Errorf("must be at least %v", ByteSize(MinStateBytes))
-	}
-	return b, nil
 }
 
 // listen accepts an address with a port; "" turns the page off.
