@@ -61,12 +61,12 @@ func (c *Counts) add(o Counts) {
 // labelCounts are one label's counts and round-trip times.
 type labelCounts struct {
 	Counts
-	rtt verify.Histogram
+	name, answer string // of the label
+	rtt          verify.Histogram
 }
 
-// counts reads every count there is, of all labels in the config's order.
-// While packets pass, a count may be some packets behind another; once all
-// have their verdict, they agree.
+// counts reads every count there is, by slot. While packets pass, a count may
+// be some packets behind another; once all have their verdict, they agree.
 func (w *wire) counts() ([]labelCounts, error) {
 	verified, err := w.verifier.Counts() // what comes later in a packet's life is read first
 	if err != nil {
@@ -76,10 +76,10 @@ func (w *wire) counts() ([]labelCounts, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := make([]labelCounts, len(w.names))
+	out := make([]labelCounts, min(len(verified), len(injected))) // a reload adds to both, one after the other
 	for i := range out {
 		in, ver := injected[i], verified[i]
-		out[i] = labelCounts{rtt: ver.RTT, Counts: Counts{
+		out[i] = labelCounts{name: ver.Name, answer: string(ver.Answer), rtt: ver.RTT, Counts: Counts{
 			Generated: in.Generated, Malformed: in.Malformed, Blocked: in.Blocked, Failed: in.FailedTotal(),
 			Answered: ver.Answered, Rejected: ver.Rejected, Expired: ver.Expired, Inflight: in.Waiting + ver.Inflight,
 			Unasked: in.Unasked, OnWire: in.OnWire, Readdressed: in.Readdressed, FailedReasons: in.Failed,
@@ -112,11 +112,11 @@ func totalOf(labels []labelCounts) Counts {
 
 // checkIdentity says which label's counts do not add up. It is a fault of the
 // program, never of the traffic.
-func checkIdentity(names []string, counts []labelCounts) error {
-	for i, c := range counts {
+func checkIdentity(counts []labelCounts) error {
+	for _, c := range counts {
 		if got := c.accounted(); got != c.Generated {
 			return fmt.Errorf("label %q: %d packets generated and %d accounted for: this is a fault of pacgan-appliance, please report it with %+v",
-				names[i], c.Generated, got, c.Counts)
+				c.name, c.Generated, got, c.Counts)
 		}
 	}
 	return nil
@@ -133,10 +133,10 @@ type LabelReport struct {
 }
 
 // reportOf makes a label's report, its quality aside.
-func reportOf(name string, c labelCounts) LabelReport {
+func reportOf(c labelCounts) LabelReport {
 	s := c.success()
 	return LabelReport{
-		Label: name, Counts: c.Counts, SuccessRate: s.Rate, Wilson95: [2]float64{s.Low, s.High},
+		Label: c.name, Counts: c.Counts, SuccessRate: s.Rate, Wilson95: [2]float64{s.Low, s.High},
 		RTT: RTTMillis{millis(c.rtt.Quantile(0.5)), millis(c.rtt.Quantile(0.9)), millis(c.rtt.Quantile(0.99))},
 	}
 }
@@ -147,7 +147,7 @@ func reportAll(counts []labelCounts) LabelReport {
 	for _, c := range counts {
 		all.rtt.Merge(&c.rtt)
 	}
-	return reportOf("", all)
+	return reportOf(all)
 }
 
 func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

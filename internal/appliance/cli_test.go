@@ -166,7 +166,7 @@ func TestMissingInterfaces(t *testing.T) {
 	cfg, err := config.Parse("config.toml", []byte(goodConfig))
 	must(t, err)
 	_, tapErr := openTap(cfg, nil)
-	_, wireErr := openWire(cfg)
+	_, wireErr := openWire(cfg, 1)
 	got := []string{tapErr.Error(), wireErr.Error()}
 	want := []string{
 		"capture: no interface \"lan0\": see `ip link` for those there are, and gateway.lan in the config",

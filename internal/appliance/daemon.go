@@ -122,7 +122,7 @@ func openService(cfg config.Config, o serviceOptions, log *slog.Logger) (_ *serv
 	}
 	bounds := cfg
 	bounds.Safety.MaxRate = 0 // a reload may change it: the valve keeps to it
-	if s.wire, err = openWire(bounds); err != nil {
+	if s.wire, err = openWire(bounds, allOrigins); err != nil {
 		return nil, err
 	}
 	s.valve.injector = s.wire.injector
@@ -200,6 +200,7 @@ func (s *service) newLiveModel(id string, manifest *model.Manifest, m *model.Mod
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w", id, err)
 	}
+	source.slots = s.wire.slots.slotsOf(fromModel, labelNames(cfg))
 	return &liveModel{id: id, manifest: manifest, model: m, source: source, seed: seed, quality: reports}, nil
 }
 

@@ -3,7 +3,10 @@ package appliance
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
+
+	"pacgan-appliance/internal/capture"
 )
 
 // Status is what the daemon is doing: the JSON of GET /status. Fields may be
@@ -95,8 +98,16 @@ func (s *service) state() string {
 	return stateCapturing
 }
 
-// counts reads every count while packets pass.
-func (s *service) counts() ([]labelCounts, error) { return s.wire.passingCounts() }
+// counts reads the counts of what the model in use, and those before it, had
+// injected, while packets pass: of the config's labels, in its order, and then
+// of labels that a reload took away.
+func (s *service) counts() ([]labelCounts, error) {
+	all, err := s.wire.passingCounts()
+	if err != nil {
+		return nil, err
+	}
+	return s.wire.slots.of(fromModel, labelNames(*s.cfg.Load()), all), nil
+}
 
 // line is what the daemon is doing, in one line.
 func (s *service) line() (string, error) {
@@ -155,8 +166,8 @@ func (s *service) Status(context.Context) (any, error) {
 		Started: s.started, UptimeSeconds: now.Sub(s.started).Seconds(), Rate: s.asked(), Allow: texts(cfg.Safety.Allow),
 		Missing: s.shortfalls(), All: reportAll(counts), Tasks: s.tasks.tasks(),
 	}
-	for i, c := range counts {
-		out.Labels = append(out.Labels, reportOf(s.wire.names[i], c))
+	for _, c := range counts {
+		out.Labels = append(out.Labels, reportOf(c))
 	}
 	if m := s.current.Load(); m != nil {
 		out.Model = &ModelStatus{
@@ -201,13 +212,26 @@ func (s *service) describeCapture(out *Status) error {
 		Disk: stored.Dropped, Foreign: drops.Foreign, NotIPv4: drops.NotIPv4, NotAllowed: drops.NotAllowed,
 		Unexpected: drops.Unexpected, SegmentsLost: oddities.SegmentsLost,
 	}
-	for _, l := range counters.Labels {
+	for _, l := range arranged(counters.Labels, labelNames(*s.cfg.Load())) {
 		out.Capture.Labels = append(out.Capture.Labels, LabelCaptureStatus{
 			Label: l.Label, Captured: l.Labelled, Dropped: l.Dropped, Oversize: l.Oversize, Stored: s.store.Count(l.Label),
 		})
 		out.Drops.Ring += l.Dropped
 	}
 	return nil
+}
+
+// arranged are the named labels' counters first and in their order, then those
+// of labels that are no more.
+func arranged(counters []capture.LabelCounters, names []string) []capture.LabelCounters {
+	place := func(l capture.LabelCounters) int {
+		if i := slices.Index(names, l.Label); i >= 0 {
+			return i
+		}
+		return len(names)
+	}
+	slices.SortStableFunc(counters, func(a, b capture.LabelCounters) int { return place(a) - place(b) })
+	return counters
 }
 
 // roughly writes a time as a person says it: 40 s, 12 min, 3 h, 9 d.

@@ -101,13 +101,20 @@ func (s *service) snapshot() (web.Snapshot, error) {
 		Time: time.Now(), Started: s.started, Version: s.options.version, State: s.webState(), Status: s.lineOf(totalOf(counts)),
 		RateAsked: rateOf(*cfg), Frames: status.Capture.Seen, Drops: status.Drops.byReason(),
 	}
-	for i, c := range counts {
-		captured := status.Capture.Labels[i]
+	captures, missing := map[string]LabelCaptureStatus{}, map[string]int{}
+	for _, l := range status.Capture.Labels {
+		captures[l.Label] = l
+	}
+	for _, m := range s.shortfalls() {
+		missing[m.Label] = m.Need - m.Have
+	}
+	for _, c := range counts {
+		captured := captures[c.name]
 		out.Labels = append(out.Labels, web.Label{
-			Name: s.wire.names[i], Answer: string(cfg.Labels[i].Answer), Counts: webCounts(c.Counts), Success: c.success(),
+			Name: c.name, Answer: c.answer, Counts: webCounts(c.Counts), Success: c.success(),
 			RTT:     web.RTT{P50: c.rtt.Quantile(0.5), P90: c.rtt.Quantile(0.9), P99: c.rtt.Quantile(0.99)},
 			Capture: web.LabelCapture{Labelled: captured.Captured, Dropped: captured.Dropped},
-			Missing: max(0, cfg.Train.MinPackets-captured.Stored),
+			Missing: missing[c.name],
 		})
 	}
 	if m := s.current.Load(); m != nil {

@@ -194,7 +194,7 @@ func (r *labRun) injectPhases(ctx context.Context) (*LabReport, error) {
 	}
 	ph := r.p.startPhase("measure", len(r.cfg.Labels))
 	for i, name := range labelNames(r.cfg) {
-		l := reportOf(name, counts[i])
+		l := reportOf(counts[i])
 		if l.Quality, err = r.quality(ctx, name, source.kept[i]); err != nil {
 			return nil, err
 		}
@@ -218,7 +218,7 @@ func (r *labRun) injectModel(ctx context.Context, name, dir string, count int) (
 	if err != nil {
 		return nil, nil, err
 	}
-	w, err := openWire(r.cfg)
+	w, err := openWire(r.cfg, 1)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -232,7 +232,7 @@ func (r *labRun) injectModel(ctx context.Context, name, dir string, count int) (
 	if err != nil {
 		return nil, nil, err
 	}
-	return counts, source, checkIdentity(w.names, counts)
+	return counts, source, checkIdentity(counts)
 }
 
 func labelNames(cfg config.Config) []string {

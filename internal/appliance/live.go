@@ -91,7 +91,7 @@ func (v *live) show() error {
 	}
 	var text strings.Builder
 	fmt.Fprintln(&text, status)
-	if err := writeTable(&text, liveHeader(), liveRows(v.wire.names, counts)); err != nil {
+	if err := writeTable(&text, liveHeader(), liveRows(counts)); err != nil {
 		return err
 	}
 	v.erase()
@@ -124,11 +124,11 @@ func liveHeader() []string {
 
 // liveRows are the live table's cells: every count of a packet's end is in one
 // of them.
-func liveRows(names []string, counts []labelCounts) [][]string {
+func liveRows(counts []labelCounts) [][]string {
 	rows := make([][]string, len(counts))
 	for i, c := range counts {
 		rows[i] = []string{
-			names[i], thousands(c.Generated), thousands(c.OnWire), thousands(c.Answered), percent(c.success().Rate),
+			c.name, thousands(c.Generated), thousands(c.OnWire), thousands(c.Answered), percent(c.success().Rate),
 			thousands(c.rejectedTotal()), thousands(c.Expired), thousands(c.Inflight),
 			thousands(c.Malformed + c.Blocked + c.Failed + c.Unasked),
 		}

@@ -26,19 +26,28 @@ type tap struct {
 // openTap attaches the capture to the LAN side, in the calling process's
 // network namespace.
 func openTap(cfg config.Config, store *dataset.Store) (*tap, error) {
-	o := capture.Options{Interface: cfg.Gateway.LAN}
-	for _, l := range cfg.Labels {
-		filter, err := capture.Compile(l.Filter)
-		if err != nil {
-			return nil, fmt.Errorf("label %q: filter %q: %w", l.Name, l.Filter, err)
-		}
-		o.Labels = append(o.Labels, capture.Label{Name: l.Name, Filter: filter})
+	labels, err := captureLabels(cfg.Labels)
+	if err != nil {
+		return nil, err
 	}
-	c, err := capture.Open(o)
+	c, err := capture.Open(capture.Options{Interface: cfg.Gateway.LAN, Labels: labels})
 	if err != nil {
 		return nil, err
 	}
 	return &tap{capture: c, store: store}, nil
+}
+
+// captureLabels compiles the labels' filters.
+func captureLabels(labels []config.Label) ([]capture.Label, error) {
+	out := make([]capture.Label, len(labels))
+	for i, l := range labels {
+		filter, err := capture.Compile(l.Filter)
+		if err != nil {
+			return nil, fmt.Errorf("label %q: filter %q: %w", l.Name, l.Filter, err)
+		}
+		out[i] = capture.Label{Name: l.Name, Filter: filter}
+	}
+	return out, nil
 }
 
 // run stores what is captured until ctx ends.
@@ -51,36 +60,35 @@ func (t *tap) run(ctx context.Context) error {
 type wire struct {
 	verifier *verify.Verifier
 	injector *inject.Injector
-	names    []string // of the labels, in the config's order
+	slots    *slots
 	timeout  time.Duration
 }
 
 // openWire attaches the matcher and the guard to the WAN side, in the calling
-// process's network namespace. Counts begin at zero.
-func openWire(cfg config.Config) (*wire, error) {
-	w := &wire{timeout: cfg.Inject.Timeout}
+// process's network namespace, with so many origins of packets to count apart.
+// Counts begin at zero.
+func openWire(cfg config.Config, origins origin) (*wire, error) {
+	w := &wire{timeout: cfg.Inject.Timeout, slots: newSlots(origins, cfg.Labels)}
 	shape, err := shapeOf(cfg)
 	if err != nil {
 		return nil, err
 	}
-	w.verifier, err = verify.Open(verify.Options{
-		Interface: shape.replies,
-		Leaving:   shape.behind != "",
-		Labels:    verifyLabels(cfg.Labels),
-		Timeout:   cfg.Inject.Timeout,
-	})
-	if err != nil {
-		return nil, err
-	}
-	o := inject.Options{
-		Wire: cfg.Gateway.WAN, Behind: shape.behind, OwnSource: shape.ownSource, Maps: inject.Maps(w.verifier.Maps()),
+	judged := verify.Options{Interface: shape.replies, Leaving: shape.behind != "", Timeout: cfg.Inject.Timeout}
+	injected := inject.Options{
+		Wire: cfg.Gateway.WAN, Behind: shape.behind, OwnSource: shape.ownSource,
 		Allow: cfg.Safety.Allow, MaxRate: cfg.Safety.MaxRate, Timeout: cfg.Inject.Timeout,
 	}
 	for _, l := range cfg.Labels {
-		w.names = append(w.names, l.Name)
-		o.Labels = append(o.Labels, inject.Label{Name: l.Name, Expects: l.Answer != config.AnswerNone})
+		for range origins {
+			judged.Labels = append(judged.Labels, verifyLabel(l))
+			injected.Labels = append(injected.Labels, injectLabel(l))
+		}
 	}
-	if w.injector, err = inject.Open(o); err != nil {
+	if w.verifier, err = verify.Open(judged); err != nil {
+		return nil, err
+	}
+	injected.Maps = inject.Maps(w.verifier.Maps())
+	if w.injector, err = inject.Open(injected); err != nil {
 		return nil, errors.Join(err, w.verifier.Close())
 	}
 	return w, nil
@@ -138,17 +146,18 @@ func (w *wire) close() error {
 	return errors.Join(w.injector.Close(), w.verifier.Close())
 }
 
-// verifyLabels says in the matcher's terms how each label is judged.
-func verifyLabels(labels []config.Label) []verify.Label {
-	out := make([]verify.Label, len(labels))
-	for i, l := range labels {
-		out[i] = verify.Label{Name: l.Name, Answer: verify.Answer(l.Answer)}
-		for _, code := range l.RCodes {
-			out[i].AcceptRcodes = append(out[i].AcceptRcodes, uint8(code))
-		}
-		for _, r := range l.Statuses {
-			out[i].AcceptStatus = append(out[i].AcceptStatus, verify.StatusRange{First: int(r.From), Last: int(r.To)})
-		}
+func injectLabel(l config.Label) inject.Label {
+	return inject.Label{Name: l.Name, Expects: l.Answer != config.AnswerNone}
+}
+
+// verifyLabel says in the matcher's terms how a label is judged.
+func verifyLabel(l config.Label) verify.Label {
+	out := verify.Label{Name: l.Name, Answer: verify.Answer(l.Answer)}
+	for _, code := range l.RCodes {
+		out.AcceptRcodes = append(out.AcceptRcodes, uint8(code))
+	}
+	for _, r := range l.Statuses {
+		out.AcceptStatus = append(out.AcceptStatus, verify.StatusRange{First: int(r.From), Last: int(r.To)})
 	}
 	return out
 }

@@ -15,6 +15,7 @@ type source struct {
 	drawer drawer
 	order  order
 	left   []int      // packets still to draw, of each label
+	slots  []int      // where each label's packets are counted; nil: at the label's index
 	kept   [][][]byte // [label] what was drawn; nil: nothing is kept
 	buf    []byte
 }
@@ -38,20 +39,23 @@ const endless = -1
 
 // Next implements inject.Source: the next packet is valid until the call
 // after; io.EOF when all are drawn.
-func (s *source) Next() (label int, ip []byte, err error) {
-	label = s.order.pick(s.left)
+func (s *source) Next() (slot int, ip []byte, err error) {
+	label := s.order.pick(s.left)
 	if label < 0 {
 		return 0, nil, io.EOF
 	}
 	s.buf, err = s.drawer.draw(label, s.buf[:0])
 	if err != nil {
-		return label, nil, err
+		return 0, nil, err
 	}
 	if s.left[label] != endless {
 		s.left[label]--
 	}
 	if s.kept != nil {
 		s.kept[label] = append(s.kept[label], slices.Clone(s.buf))
+	}
+	if s.slots != nil {
+		return s.slots[label], s.buf, nil
 	}
 	return label, s.buf, nil
 }

@@ -75,17 +75,17 @@ func TestSourceOfUnknownLabel(t *testing.T) {
 }
 
 func TestIdentity(t *testing.T) {
-	good := labelCounts{Counts: Counts{
+	good := labelCounts{name: "dns", Counts: Counts{
 		Generated: 36, Malformed: 1, Blocked: 2, Failed: 3, Answered: 4,
 		Rejected: map[string]uint64{"rst": 5, "nxdomain": 6}, Expired: 7, Inflight: 8, Unasked: 0,
 	}}
-	must(t, checkIdentity([]string{"dns"}, []labelCounts{good}))
+	must(t, checkIdentity([]labelCounts{good}))
 	if got, want := good.success().Decided, uint64(28); got != want {
 		t.Errorf("success is a share of %d packets, want %d", got, want)
 	}
 	bad := good
 	bad.Answered++
-	err := checkIdentity([]string{"dns"}, []labelCounts{bad})
+	err := checkIdentity([]labelCounts{bad})
 	if err == nil || !strings.HasPrefix(err.Error(), `label "dns": 36 packets generated and 37 accounted for`) {
 		t.Errorf("error %v", err)
 	}
