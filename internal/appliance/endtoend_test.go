@@ -98,7 +98,7 @@ func TestRemovedNameIsRejected(t *testing.T) {
 
 // queryName is the name that a generated query asks for, without its last dot.
 func queryName(ip []byte) (string, bool) {
-	p, err := packet.ParseIPv4(ip)
+	p, err := packet.ParseIP(ip)
 	if err != nil {
 		return "", false
 	}

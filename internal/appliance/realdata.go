@@ -15,12 +15,12 @@ import (
 // dataDir is where, in the state directory, captured packets are kept.
 const dataDir = "data"
 
-// ipPackets are the IPv4 packets in captured frames, as a generator learns
+// ipPackets are the IP packets in captured frames, as a generator learns
 // them: copies, checksums zeroed. Frames that carry something else are
 // counted.
 func ipPackets(captured []packet.Packet) (packets [][]byte, others int) {
 	for _, c := range captured {
-		ip, err := packet.IPv4Of(c.Frame)
+		ip, err := packet.IPOf(c.Frame)
 		if err != nil {
 			others++
 			continue
@@ -33,7 +33,7 @@ func ipPackets(captured []packet.Packet) (packets [][]byte, others int) {
 }
 
 // splitPackets are a label's packets that training sees and those held out
-// from it, and how many frames carried something other than IPv4.
+// from it, and how many frames carried something other than IP.
 func splitPackets(captured []packet.Packet) (trained, heldOut [][]byte, others int) {
 	a, b := dataset.Split(captured)
 	trained, others = ipPackets(a)
@@ -76,7 +76,7 @@ func (p *Program) storeData(store *dataset.Store) (corpus, error) {
 		}
 		trained, heldOut, others := splitPackets(captured)
 		if others > 0 {
-			fmt.Fprintf(p.Stderr, "label %q: left out %s frames that are not IPv4\n", label, thousands(others))
+			fmt.Fprintf(p.Stderr, "label %q: left out %s frames that are not IP\n", label, thousands(others))
 		}
 		data.train = append(data.train, train.Set{Label: label, Packets: trained})
 		data.heldOut = append(data.heldOut, heldOut)
@@ -99,11 +99,11 @@ func (p *Program) filesData(flags []string) (train.Data, error) {
 		}
 		packets, others := ipPackets(captured)
 		if stats.Cut+stats.Short+others > 0 {
-			fmt.Fprintf(p.Stderr, "%s: left out %s frames that a snap length cut, %s shorter than their header, %s that are not IPv4; %s are left\n",
+			fmt.Fprintf(p.Stderr, "%s: left out %s frames that a snap length cut, %s shorter than their header, %s that are not IP; %s are left\n",
 				file, thousands(stats.Cut), thousands(stats.Short), thousands(others), thousands(len(packets)))
 		}
 		if len(packets) == 0 {
-			return nil, fmt.Errorf("%s: no IPv4 packets to learn for label %q", file, name)
+			return nil, fmt.Errorf("%s: no IP packets to learn for label %q", file, name)
 		}
 		i := slices.IndexFunc(data, func(s train.Set) bool { return s.Label == name })
 		if i < 0 {

@@ -122,7 +122,7 @@ func TestRealTraffic(t *testing.T) {
 	got := map[string]int{}
 	for i, p := range mustRead(t, c, pings+queries+gets) {
 		got[p.Label]++
-		ip, err := packet.IPv4Of(p.Frame)
+		ip, err := packet.IPOf(p.Frame)
 		if err != nil {
 			t.Fatalf("packet %d: %v", i, err)
 		}

@@ -143,7 +143,7 @@ func TestReadFile(t *testing.T) {
 	}
 }
 
-// TestLinkTypes: whatever carried the packet, IPv4Of finds it.
+// TestLinkTypes: whatever carried the packet, IPOf finds it.
 func TestLinkTypes(t *testing.T) {
 	ip := append([]byte{0x45, 0, 0, 24, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2}, "data"...)
 	cooked := append(make([]byte, 14), 8, 0)
@@ -173,7 +173,7 @@ func TestLinkTypes(t *testing.T) {
 			if err != nil || stats != (FileStats{Packets: 1, Short: 1}) {
 				t.Fatalf("%v, %+v", err, stats)
 			}
-			found, err := packet.IPv4Of(got[0].Frame)
+			found, err := packet.IPOf(got[0].Frame)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -189,7 +189,7 @@ func TestLinkTypes(t *testing.T) {
 		t.Fatalf("pcapng of three link types: %d packets, %v", len(got), err)
 	}
 	for i, p := range got {
-		if found, err := packet.IPv4Of(p.Frame); err != nil || !bytes.Equal(found, ip) {
+		if found, err := packet.IPOf(p.Frame); err != nil || !bytes.Equal(found, ip) {
 			t.Errorf("packet %d: % x, %v", i, found, err)
 		}
 	}

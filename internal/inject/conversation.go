@@ -48,7 +48,7 @@ type conversation struct {
 	hop        [6]byte
 	flow       tuple
 	buffer     []byte // holds the generated packet
-	generated  packet.IPv4
+	generated  packet.IP
 	iss        uint32
 	sndNxt     uint32
 	rcvNxt     uint32
@@ -110,7 +110,7 @@ func nextID(id uint32) uint32 { return id + 0x10000 | conversationID }
 
 // start begins the conversation of a generated segment, or lets it wait for
 // the one that has its flow. It is false where no slot is free.
-func (c *conversations) start(label int, hop [6]byte, p packet.IPv4, now int64) bool {
+func (c *conversations) start(label int, hop [6]byte, p packet.IP, now int64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.free) == 0 {
@@ -119,7 +119,7 @@ func (c *conversations) start(label int, hop [6]byte, p packet.IPv4, now int64) 
 	v := c.take()
 	v.label, v.hop, v.flow, v.next = label, hop, tupleOf(p), nil
 	v.buffer = append(v.buffer[:0], p...)
-	v.generated = packet.IPv4(v.buffer)
+	v.generated = packet.IP(v.buffer)
 	last := c.byFlow[v.flow]
 	c.byFlow[v.flow] = v
 	if last != nil {

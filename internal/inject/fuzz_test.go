@@ -18,11 +18,11 @@ func FuzzPacket(f *testing.F) {
 	var in Injector
 	in.labels.Store(&[]Label{{Name: "a", Expects: true}})
 	f.Fuzz(func(t *testing.T, ip []byte) {
-		checksums(ip)
+		packet.Checksums(ip)
 		if packet.RepairChecksums(ip) != nil {
 			return
 		}
-		p, err := packet.ParseIPv4(ip)
+		p, err := packet.ParseIP(ip)
 		if err != nil {
 			t.Fatalf("repaired but not parsed: %v", err)
 		}
@@ -40,7 +40,7 @@ func FuzzPacket(f *testing.F) {
 				t.Fatalf("%d bytes", n)
 			}
 		}
-		if _, err := packet.ParseIPv4(b[:putSegment(b, p, segmentFields{flags: packet.FlagACK})]); err != nil {
+		if _, err := packet.ParseIP(b[:putSegment(b, p, segmentFields{flags: packet.FlagACK})]); err != nil {
 			t.Error(err)
 		}
 	})

@@ -13,7 +13,7 @@ type tuple struct {
 	srcPort, dstPort uint16
 }
 
-func tupleOf(p packet.IPv4) tuple {
+func tupleOf(p packet.IP) tuple {
 	s := packet.TCP(p.Payload())
 	return tuple{p.Src().As16(), p.Dst().As16(), s.SrcPort(), s.DstPort()}
 }

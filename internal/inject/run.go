@@ -234,19 +234,19 @@ func (r *runner) one(ctx context.Context, now int64) error {
 	if r.readdress(ip) {
 		l.readdressed.Add(1)
 	}
-	before := checksums(ip)
+	before := packet.Checksums(ip)
 	if packet.RepairChecksums(ip) != nil {
 		l.malformed.Add(1)
 		return nil
 	}
-	if checksums(ip) != before {
+	if packet.Checksums(ip) != before {
 		l.repaired.Add(1)
 	}
 	return r.place(ctx, label, ip)
 }
 
 // place sends a packet, or parks it until its next hop is known.
-func (r *runner) place(ctx context.Context, label int, ip packet.IPv4) error {
+func (r *runner) place(ctx context.Context, label int, ip packet.IP) error {
 	ready, err := r.send(ctx, label, ip)
 	if ready || err != nil {
 		return err
@@ -285,7 +285,7 @@ func (r *runner) unpark() {
 
 // send puts a packet on its way, or counts why not; it is false where the next
 // hop is not known yet.
-func (r *runner) send(ctx context.Context, label int, ip packet.IPv4) (bool, error) {
+func (r *runner) send(ctx context.Context, label int, ip packet.IP) (bool, error) {
 	if len(ip) > r.wire.MTU {
 		r.ledger.fail(label, ReasonMTU)
 		return true, nil
@@ -309,7 +309,7 @@ func (r *runner) send(ctx context.Context, label int, ip packet.IPv4) (bool, err
 }
 
 // converses tells the segments that need a connection, or would open one.
-func (in *Injector) converses(label int, ip packet.IPv4) bool {
+func (in *Injector) converses(label int, ip packet.IP) bool {
 	if !(*in.labels.Load())[label].Expects || ip.Protocol() != packet.ProtoTCP || ip.MoreFragments() || ip.FragmentOffset() != 0 {
 		return false
 	}
@@ -318,7 +318,7 @@ func (in *Injector) converses(label int, ip packet.IPv4) bool {
 
 // converse starts a conversation, once there is room for it: each ends within
 // twice the timeout.
-func (r *runner) converse(ctx context.Context, label int, hop [6]byte, ip packet.IPv4) error {
+func (r *runner) converse(ctx context.Context, label int, hop [6]byte, ip packet.IP) error {
 	for !r.conversations.start(label, hop, ip, monotonic()) {
 		if err := r.flush(); err != nil {
 			return err
@@ -356,26 +356,4 @@ func (r *runner) giveUp() {
 		r.ledger.fail(p.label, ReasonStopped)
 	}
 	r.parked = nil
-}
-
-// checksums are a packet's header and transport checksums, to see whether a
-// repair changed them; 0 where the bytes are too short to tell.
-func checksums(ip []byte) uint32 {
-	if len(ip) < 20 {
-		return 0
-	}
-	sum := uint32(ip[10])<<24 | uint32(ip[11])<<16
-	offset := int(ip[0]&0x0f) * 4
-	switch ip[9] {
-	case packet.ProtoICMP:
-		offset += 2
-	case packet.ProtoUDP:
-		offset += 6
-	case packet.ProtoTCP:
-		offset += 16
-	}
-	if offset+2 > len(ip) {
-		return sum
-	}
-	return sum | uint32(ip[offset])<<8 | uint32(ip[offset+1])
 }

@@ -30,7 +30,7 @@ type segmentFields struct {
 
 // putSegment writes a segment without data into b: addresses, ports, TOS, TTL,
 // DF and window are the generated packet's. It returns its length.
-func putSegment(b []byte, generated packet.IPv4, f segmentFields) int {
+func putSegment(b []byte, generated packet.IP, f segmentFields) int {
 	const ipLen, tcpLen = 20, 20
 	length := ipLen + tcpLen + len(f.options)
 	b = b[:length]
@@ -63,9 +63,9 @@ func putSegment(b []byte, generated packet.IPv4, f segmentFields) int {
 
 // putGenerated copies the generated segment into b and puts it into its
 // conversation: sequence and acknowledgement numbers, then checksums.
-func putGenerated(b []byte, generated packet.IPv4, seq, ack uint32) int {
+func putGenerated(b []byte, generated packet.IP, seq, ack uint32) int {
 	b = b[:copy(b, generated)]
-	s := packet.IPv4(b).Payload()
+	s := packet.IP(b).Payload()
 	binary.BigEndian.PutUint32(s[4:], seq)
 	binary.BigEndian.PutUint32(s[8:], ack)
 	mustRepair(b)
@@ -73,7 +73,7 @@ func putGenerated(b []byte, generated packet.IPv4, seq, ack uint32) int {
 }
 
 // mustRepair repairs the checksums of a packet that is well framed: one that
-// ParseIPv4 has accepted or putSegment has built. If it were not, the packet
+// ParseIP has accepted or putSegment has built. If it were not, the packet
 // would leave as it is and go unanswered.
 func mustRepair(b []byte) {
 	_ = packet.RepairChecksums(b)

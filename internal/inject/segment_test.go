@@ -13,14 +13,14 @@ import (
 )
 
 // generatedGet is a segment as a model gives it, its checksums zeroed.
-func generatedGet(tb testing.TB, options ...layers.TCPOption) packet.IPv4 {
+func generatedGet(tb testing.TB, options ...layers.TCPOption) packet.IP {
 	tb.Helper()
 	ip := &layers.IPv4{Version: 4, TOS: 0x10, TTL: 61, Id: 1, Flags: layers.IPv4DontFragment, Protocol: layers.IPProtocolTCP,
 		SrcIP: net.IPv4(10, 77, 1, 11), DstIP: net.IPv4(10, 77, 2, 81)}
 	b := mustIPOf(tb, ip, &layers.TCP{SrcPort: 40000, DstPort: 80, Seq: 1, Ack: 2, ACK: true, PSH: true, Window: 502, Urgent: 3, Options: options},
 		gopacket.Payload("GET / HTTP/1.1\r\n\r\n"))
 	packet.ZeroChecksums(b)
-	p, err := packet.ParseIPv4(b)
+	p, err := packet.ParseIP(b)
 	if err != nil {
 		tb.Fatal(err)
 	}

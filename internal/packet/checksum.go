@@ -10,18 +10,20 @@ const (
 	tcpChecksumOffset  = 16
 )
 
-// RepairChecksums computes the checksums of an IPv4 packet in place: the
-// header's, and ICMP's, UDP's or TCP's where the packet is not a fragment
-// (a fragment's transport checksum covers bytes that are not here). It
-// changes nothing else and allocates nothing. Packets that ParseIPv4 refuses
-// are left alone and its error is returned.
+// RepairChecksums computes the checksums of a packet in place: IPv4's header's,
+// and ICMP's, UDP's or TCP's where the packet is not a fragment (a fragment's
+// transport checksum covers bytes that are not here). It changes nothing else
+// and allocates nothing. Packets that ParseIP refuses are left alone and its
+// error is returned.
 func RepairChecksums(b []byte) error {
-	p, err := ParseIPv4(b)
+	p, err := ParseIP(b)
 	if err != nil {
 		return err
 	}
-	put(b[ipv4ChecksumOffset:], 0)
-	put(b[ipv4ChecksumOffset:], fold(sum(b[:p.HeaderLen()], 0)))
+	if p.Version() == 4 {
+		put(b[ipv4ChecksumOffset:], 0)
+		put(b[ipv4ChecksumOffset:], fold(sum(b[:p.HeaderLen()], 0)))
+	}
 	if p.MoreFragments() || p.FragmentOffset() != 0 {
 		return nil
 	}
@@ -44,25 +46,56 @@ func RepairChecksums(b []byte) error {
 }
 
 // ZeroChecksums clears the checksum fields that RepairChecksums would write,
-// in place, and as far as the bytes reach: it accepts what ParseIPv4 refuses.
+// in place, and as far as the bytes reach: it accepts what ParseIP refuses.
 func ZeroChecksums(b []byte) {
-	if len(b) < minIPv4HeaderLen || b[0]>>4 != 4 {
-		return
+	for _, at := range checksumOffsets(b) {
+		if at > 0 {
+			put(b[at:], 0)
+		}
 	}
-	p := IPv4(b)
-	put(b[ipv4ChecksumOffset:], 0)
+}
+
+// Checksums are the fields that RepairChecksums would write, as far as the
+// bytes reach: equal before and after a repair that changed nothing.
+func Checksums(b []byte) (fields [2]uint16) {
+	for i, at := range checksumOffsets(b) {
+		if at > 0 {
+			fields[i] = binary.BigEndian.Uint16(b[at:])
+		}
+	}
+	return fields
+}
+
+// checksumOffsets are where the header's and the transport's checksums are; 0:
+// there is none, or the bytes end before it.
+func checksumOffsets(b []byte) (at [2]int) {
+	p := IP(b)
+	switch {
+	case len(b) >= minIPv4HeaderLen && p.Version() == 4:
+		at[0] = ipv4ChecksumOffset
+		if p.HeaderLen() < minIPv4HeaderLen {
+			return at
+		}
+	case len(b) >= ipv6HeaderLen && p.Version() == 6:
+		if !p.extensions().ok {
+			return at
+		}
+	default:
+		return at
+	}
 	offset, ok := l4ChecksumOffset(p.Protocol())
-	if !ok || p.MoreFragments() || p.FragmentOffset() != 0 || p.HeaderLen() < minIPv4HeaderLen {
-		return
+	if !ok || p.MoreFragments() || p.FragmentOffset() != 0 {
+		return at
 	}
-	if at := p.HeaderLen() + offset; at+2 <= len(b) {
-		put(b[at:], 0)
+	if end := p.HeaderLen() + offset; end+2 <= len(b) {
+		at[1] = end
 	}
+	return at
 }
 
 func l4ChecksumOffset(protocol uint8) (offset int, ok bool) {
 	switch protocol {
-	case ProtoICMP:
+	case ProtoICMP, ProtoICMPv6:
 		return icmpChecksumOffset, true
 	case ProtoUDP:
 		return udpChecksumOffset, true
@@ -73,9 +106,14 @@ func l4ChecksumOffset(protocol uint8) (offset int, ok bool) {
 }
 
 // pseudoHeader sums the addresses, the protocol and the segment's length
-// (RFC 9293, section 3.1; the same for UDP in RFC 768).
-func pseudoHeader(p IPv4) uint64 {
-	acc := sum(p[12:20], 0)
+// (RFC 9293, section 3.1; the same for UDP in RFC 768, and for all of IPv6 in
+// RFC 8200, section 8.1).
+func pseudoHeader(p IP) uint64 {
+	addresses := p[12:20]
+	if p.Version() == 6 {
+		addresses = p[8:40]
+	}
+	acc := sum(addresses, 0)
 	return acc + uint64(p.Protocol()) + uint64(len(p)-p.HeaderLen())
 }
 

@@ -19,16 +19,16 @@ func (k FlowKey) Reverse() FlowKey {
 	return FlowKey{Protocol: k.Protocol, Src: k.Dst, Dst: k.Src}
 }
 
-// FlowOf gives the flow of a packet that ParseIPv4 accepted. Later fragments
+// FlowOf gives the flow of a packet that ParseIP accepted. Later fragments
 // and unknown protocols have ports of zero.
-func FlowOf(p IPv4) FlowKey {
+func FlowOf(p IP) FlowKey {
 	var src, dst uint16
 	if p.FragmentOffset() == 0 {
 		switch l4 := p.Payload(); p.Protocol() {
 		case ProtoUDP, ProtoTCP: // both headers begin with the two ports
 			src, dst = UDP(l4).SrcPort(), UDP(l4).DstPort()
-		case ProtoICMP:
-			src, dst, _ = icmpPorts(ICMP(l4))
+		case ProtoICMP, ProtoICMPv6:
+			src, dst = icmpPorts(p.Protocol(), ICMP(l4))
 		}
 	}
 	return FlowKey{
@@ -38,41 +38,35 @@ func FlowOf(p IPv4) FlowKey {
 	}
 }
 
-// icmpCounterpart maps each ICMP type that expects an answer to the answer's
-// type, as the community-id specification lists them.
-func icmpCounterpart(icmpType uint8) (answer uint8, ok bool) {
-	switch icmpType {
-	case 0:
-		return 8, true
-	case 8:
-		return 0, true
-	case 9:
-		return 10, true
-	case 10:
-		return 9, true
-	case 13:
-		return 14, true
-	case 14:
-		return 13, true
-	case 15:
-		return 16, true
-	case 16:
-		return 15, true
-	case 17:
-		return 18, true
-	case 18:
-		return 17, true
+// icmpAnswers maps ICMP types that expect an answer to the answer's type, as
+// the community-id specification lists them; the other way round it holds too.
+func icmpAnswers(protocol uint8) [][2]uint8 {
+	if protocol == ProtoICMPv6 {
+		return [][2]uint8{{128, 129}, {130, 131}, {133, 134}, {135, 136}, {139, 140}, {144, 145}}
+	}
+	return [][2]uint8{{8, 0}, {9, 10}, {13, 14}, {15, 16}, {17, 18}}
+}
+
+// icmpCounterpart is the type of the answer, or of what is answered.
+func icmpCounterpart(protocol, icmpType uint8) (counterpart uint8, ok bool) {
+	for _, pair := range icmpAnswers(protocol) {
+		switch icmpType {
+		case pair[0]:
+			return pair[1], true
+		case pair[1]:
+			return pair[0], true
+		}
 	}
 	return 0, false
 }
 
 // icmpPorts gives the type and its counterpart in the place of ports, or type
 // and code for a one-way message.
-func icmpPorts(m ICMP) (src, dst uint16, twoWay bool) {
-	if answer, ok := icmpCounterpart(m.Type()); ok {
-		return uint16(m.Type()), uint16(answer), true
+func icmpPorts(protocol uint8, m ICMP) (src, dst uint16) {
+	if counterpart, ok := icmpCounterpart(protocol, m.Type()); ok {
+		return uint16(m.Type()), uint16(counterpart)
 	}
-	return uint16(m.Type()), uint16(m.Code()), false
+	return uint16(m.Type()), uint16(m.Code())
 }
 
 // CommunityID is the flow's community id, version 1, the same in both
@@ -81,14 +75,13 @@ func CommunityID(seed uint16, k FlowKey) string {
 	if k.swap() {
 		k = k.Reverse()
 	}
-	var b [16]byte
-	binary.BigEndian.PutUint16(b[:], seed)
-	src, dst := k.Src.Addr().As4(), k.Dst.Addr().As4()
-	copy(b[2:], src[:])
-	copy(b[6:], dst[:])
-	b[10] = k.Protocol
-	buf := b[:12]
-	if k.Protocol == ProtoICMP || k.Protocol == ProtoTCP || k.Protocol == ProtoUDP {
+	var room [40]byte
+	buf := binary.BigEndian.AppendUint16(room[:0], seed)
+	buf = append(buf, k.Src.Addr().AsSlice()...)
+	buf = append(buf, k.Dst.Addr().AsSlice()...)
+	buf = append(buf, k.Protocol, 0)
+	switch k.Protocol {
+	case ProtoICMP, ProtoICMPv6, ProtoTCP, ProtoUDP:
 		buf = binary.BigEndian.AppendUint16(buf, k.Src.Port())
 		buf = binary.BigEndian.AppendUint16(buf, k.Dst.Port())
 	}
@@ -99,9 +92,9 @@ func CommunityID(seed uint16, k FlowKey) string {
 // swap reports whether the specification's order puts the destination first:
 // the smaller endpoint leads, but a one-way ICMP message keeps its direction.
 func (k FlowKey) swap() bool {
-	if k.Protocol == ProtoICMP {
-		answer, ok := icmpCounterpart(uint8(k.Src.Port()))
-		if !ok || uint16(answer) != k.Dst.Port() {
+	if k.Protocol == ProtoICMP || k.Protocol == ProtoICMPv6 {
+		counterpart, ok := icmpCounterpart(k.Protocol, uint8(k.Src.Port()))
+		if !ok || uint16(counterpart) != k.Dst.Port() {
 			return false
 		}
 	}

@@ -18,15 +18,15 @@ type Packet struct {
 	Frame []byte    // whole frame from the Ethernet header on
 }
 
-// Errors of IPv4Of.
+// Errors of IPOf.
 var (
-	// ErrNotIPv4 says that the frame carries something other than IPv4.
-	ErrNotIPv4 = errors.New("not an IPv4 packet")
+	// ErrNotIP says that the frame carries neither IPv4 nor IPv6.
+	ErrNotIP = errors.New("not an IP packet")
 	// ErrTruncated says that the frame ends before the packet it carries.
 	ErrTruncated = errors.New("frame ends before its packet")
 )
 
-// FramingError says why bytes are not an IPv4 packet that can be put on the
+// FramingError says why bytes are not an IP packet that can be put on the
 // wire: the accounting's "malformed".
 type FramingError struct {
 	Reason string
@@ -45,15 +45,16 @@ const EthernetHeaderLen = 14
 // EtherTypes that frames are told apart by.
 const (
 	etherTypeIPv4 = 0x0800
+	etherTypeIPv6 = 0x86dd
 	etherTypeVLAN = 0x8100
 	etherTypeQinQ = 0x88a8
 )
 
-// IPv4Of returns the IPv4 packet inside an Ethernet frame: it skips up to two
+// IPOf returns the IPv4 or IPv6 packet inside an Ethernet frame: it skips up to two
 // VLAN tags (IEEE 802.1Q) and trims the padding of short frames to the
 // packet's total length (RFC 894). The result shares the frame's memory.
-// Errors are ErrNotIPv4 and ErrTruncated.
-func IPv4Of(frame []byte) ([]byte, error) {
+// Errors are ErrNotIP and ErrTruncated.
+func IPOf(frame []byte) ([]byte, error) {
 	if len(frame) < EthernetHeaderLen {
 		return nil, ErrTruncated
 	}
@@ -61,7 +62,7 @@ func IPv4Of(frame []byte) ([]byte, error) {
 	etherType := binary.BigEndian.Uint16(frame[12:])
 	for tags := 0; etherType == etherTypeVLAN || etherType == etherTypeQinQ; tags++ {
 		if tags == 2 {
-			return nil, ErrNotIPv4
+			return nil, ErrNotIP
 		}
 		if len(frame) < offset+4 {
 			return nil, ErrTruncated
@@ -69,18 +70,23 @@ func IPv4Of(frame []byte) ([]byte, error) {
 		etherType = binary.BigEndian.Uint16(frame[offset+2:])
 		offset += 4
 	}
-	if etherType != etherTypeIPv4 {
-		return nil, ErrNotIPv4
+	shortest, version := minIPv4HeaderLen, 4
+	switch etherType {
+	case etherTypeIPv4:
+	case etherTypeIPv6:
+		shortest, version = ipv6HeaderLen, 6
+	default:
+		return nil, ErrNotIP
 	}
-	ip := frame[offset:]
-	if len(ip) < minIPv4HeaderLen {
+	ip := IP(frame[offset:])
+	if len(ip) < shortest {
 		return nil, ErrTruncated
 	}
-	if ip[0]>>4 != 4 {
-		return nil, ErrNotIPv4
+	if ip.Version() != version {
+		return nil, ErrNotIP
 	}
-	total := int(binary.BigEndian.Uint16(ip[2:]))
-	if total < minIPv4HeaderLen || total > len(ip) {
+	total := ip.TotalLen()
+	if total < shortest || total > len(ip) {
 		return nil, ErrTruncated
 	}
 	return ip[:total], nil

@@ -131,7 +131,7 @@ func TestChecksumsAllocateNothing(t *testing.T) {
 	}
 }
 
-func TestParseIPv4Malformed(t *testing.T) {
+func TestParseIPMalformed(t *testing.T) {
 	edit := func(b []byte, at int, v byte) []byte {
 		b = bytes.Clone(b)
 		b[at] = v
@@ -143,8 +143,8 @@ func TestParseIPv4Malformed(t *testing.T) {
 		give []byte
 		want string
 	}{
-		{"empty", nil, "malformed packet: 0 bytes are shorter than an IPv4 header"},
-		{"version", edit(ping, 0, 0x65), "malformed packet: IP version 6"},
+		{"empty", nil, "malformed packet: 0 bytes are shorter than an IP header"},
+		{"version", edit(ping, 0, 0x75), "malformed packet: IP version 7"},
 		{"header too short", edit(ping, 0, 0x44), "malformed packet: header length 16 of 36 bytes"},
 		{"header too long", edit(ping, 0, 0x4f), "malformed packet: header length 60 of 36 bytes"},
 		{"total length", edit(ping, 3, 35), "malformed packet: total length 35 of 36 bytes"},
@@ -156,7 +156,7 @@ func TestParseIPv4Malformed(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := ParseIPv4(tt.give)
+			_, err := ParseIP(tt.give)
 			var framing *FramingError
 			if !errors.As(err, &framing) {
 				t.Fatalf("error %v is no *FramingError", err)
@@ -168,7 +168,7 @@ func TestParseIPv4Malformed(t *testing.T) {
 	}
 }
 
-func TestIPv4Of(t *testing.T) {
+func TestIPOf(t *testing.T) {
 	ip := mustPing(t, "abcdefgh")
 	ethernet := func(etherType ...byte) []byte { return append(make([]byte, 12), etherType...) }
 	tests := []struct {
@@ -181,9 +181,9 @@ func TestIPv4Of(t *testing.T) {
 		{"padded", append(append(ethernet(8, 0), ip...), 0, 0, 0), ip, nil},
 		{"vlan", append(ethernet(0x81, 0, 0, 5, 8, 0), ip...), ip, nil},
 		{"two tags", append(ethernet(0x88, 0xa8, 0, 5, 0x81, 0, 0, 6, 8, 0), ip...), ip, nil},
-		{"three tags", append(ethernet(0x81, 0, 0, 5, 0x81, 0, 0, 6, 0x81, 0, 0, 7, 8, 0), ip...), nil, ErrNotIPv4},
-		{"arp", append(ethernet(8, 6), ip...), nil, ErrNotIPv4},
-		{"ipv6 inside", append(ethernet(8, 0), bytes.Repeat([]byte{0x60}, 40)...), nil, ErrNotIPv4},
+		{"three tags", append(ethernet(0x81, 0, 0, 5, 0x81, 0, 0, 6, 0x81, 0, 0, 7, 8, 0), ip...), nil, ErrNotIP},
+		{"arp", append(ethernet(8, 6), ip...), nil, ErrNotIP},
+		{"ipv6 inside", append(ethernet(8, 0), bytes.Repeat([]byte{0x60}, 40)...), nil, ErrNotIP},
 		{"cut", append(ethernet(8, 0), ip[:30]...), nil, ErrTruncated},
 		{"cut in a tag", ethernet(0x81, 0, 0), nil, ErrTruncated},
 		{"cut in the header", append(ethernet(8, 0), ip[:12]...), nil, ErrTruncated},
@@ -191,7 +191,7 @@ func TestIPv4Of(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := IPv4Of(tt.frame)
+			got, err := IPOf(tt.frame)
 			if !errors.Is(err, tt.err) {
 				t.Fatalf("error %v, want %v", err, tt.err)
 			}
@@ -203,7 +203,7 @@ func TestIPv4Of(t *testing.T) {
 }
 
 func TestViews(t *testing.T) {
-	p, err := ParseIPv4(mustTCP(t, "GET"))
+	p, err := ParseIP(mustTCP(t, "GET"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -272,7 +272,7 @@ func TestFlowOf(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			p, err := ParseIPv4(tt.give)
+			p, err := ParseIP(tt.give)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -288,18 +288,19 @@ func TestFlowOf(t *testing.T) {
 }
 
 // FuzzParse feeds every decoder of this package bytes from outside. Whatever
-// ParseIPv4 accepts must be readable in full and repairable.
+// ParseIP accepts must be readable in full and repairable.
 func FuzzParse(f *testing.F) {
 	f.Add(mustPing(f, "abcdefgh"))                            // a good ping
 	f.Add(mustTCP(f, "GET"))                                  // options in both headers
 	f.Add(append(mustUDP(f, "x"), 0))                         // a byte too many
+	f.Add(mustExtended(f))                                    // IPv6 with extension headers
 	f.Add(append(make([]byte, 12), 0x81, 0, 0, 1, 0x08, 0x0)) // a VLAN tag and nothing behind it
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if ip, err := IPv4Of(b); err == nil && len(ip) < 20 {
-			t.Fatalf("IPv4Of returned %d bytes", len(ip))
+		if ip, err := IPOf(b); err == nil && len(ip) < 20 {
+			t.Fatalf("IPOf returned %d bytes", len(ip))
 		}
 		ZeroChecksums(b)
-		p, err := ParseIPv4(b)
+		p, err := ParseIP(b)
 		if err != nil {
 			return
 		}
@@ -310,7 +311,7 @@ func FuzzParse(f *testing.F) {
 		if err := RepairChecksums(b); err != nil {
 			t.Fatal(err)
 		}
-		if fold(sum(b[:p.HeaderLen()], 0)) != 0 {
+		if p.Version() == 4 && fold(sum(b[:p.HeaderLen()], 0)) != 0 {
 			t.Fatal("the repaired header does not sum to zero")
 		}
 	})

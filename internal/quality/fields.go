@@ -2,6 +2,7 @@ package quality
 
 import (
 	"encoding/binary"
+	"net/netip"
 
 	"pacgan-appliance/internal/packet"
 )
@@ -65,6 +66,15 @@ func (v *values) set(k kind, from, to field) {
 	}
 }
 
+// address is an IPv4 address as a number, an IPv6 address as a name.
+func address(a netip.Addr) value {
+	if a.Is4() {
+		b := a.As4()
+		return number(uint64(binary.BigEndian.Uint32(b[:])))
+	}
+	return text(a.String())
+}
+
 func readAll(packets [][]byte) []values {
 	all := make([]values, len(packets))
 	for i, p := range packets {
@@ -83,20 +93,21 @@ func countUnparsable(packets []values) int {
 	return n
 }
 
-// read takes a packet's fields. A packet that ParseIPv4 refuses has none that
+// read takes a packet's fields. A packet that ParseIP refuses has none that
 // can be parsed; a DNS message or HTTP request that cannot be read lacks its
 // own fields only.
 func read(b []byte) values {
 	var v values // all unparsable
-	p, err := packet.ParseIPv4(b)
+	p, err := packet.ParseIP(b)
 	if err != nil {
 		return v
 	}
 	v.fill(absent)
-	src, dst := p.Src().As4(), p.Dst().As4()
-	v[fieldSrc] = number(uint64(binary.BigEndian.Uint32(src[:])))
-	v[fieldDst] = number(uint64(binary.BigEndian.Uint32(dst[:])))
-	v[fieldID] = number(uint64(p.ID()))
+	v[fieldSrc] = address(p.Src())
+	v[fieldDst] = address(p.Dst())
+	if p.Version() == 4 {
+		v[fieldID] = number(uint64(p.ID()))
+	}
 	v[fieldTTL] = number(uint64(p.TTL()))
 	v[fieldLength] = number(uint64(p.TotalLen()))
 	if p.FragmentOffset() != 0 {
@@ -104,7 +115,9 @@ func read(b []byte) values {
 	}
 	switch l4 := p.Payload(); p.Protocol() {
 	case packet.ProtoICMP:
-		v.readICMP(l4)
+		v.readICMP(l4, 8, 0)
+	case packet.ProtoICMPv6:
+		v.readICMP(l4, 128, 129)
 	case packet.ProtoUDP:
 		v.readUDP(l4)
 	case packet.ProtoTCP:
@@ -113,8 +126,9 @@ func read(b []byte) values {
 	return v
 }
 
-func (v *values) readICMP(m packet.ICMP) {
-	if m.Type() != 8 && m.Type() != 0 {
+// readICMP takes the fields of echoes, given their two types.
+func (v *values) readICMP(m packet.ICMP, request, reply uint8) {
+	if m.Type() != request && m.Type() != reply {
 		return
 	}
 	v[fieldICMPID] = number(uint64(m.ID()))

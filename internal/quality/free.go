@@ -32,6 +32,7 @@ const (
 // agree with them.
 //
 //   - IPv4: header checksum; identification (RFC 6864)
+//   - IPv6: traffic class's end and flow label (RFC 6437)
 //   - ICMP: checksum; of an echo or its reply the identifier, the sequence
 //     number and the time that ping puts at the head of its payload
 //   - UDP: checksum; the client's port
@@ -40,21 +41,26 @@ const (
 //   - DNS over UDP: the message's id; the data of EDNS cookies (RFC 7873)
 //
 // The client's port is the higher of the two, from 1024 on: the other, the
-// service's, has to be right. A packet that ParseIPv4 refuses gives only its
-// checksum and identification.
+// service's, has to be right. A packet that ParseIP refuses gives only its
+// checksum and identification, or its flow label.
 func freeSpans(b []byte) []span {
 	if len(b) < 20 {
 		return nil
 	}
 	free := []span{{4, 6}, {10, 12}}
-	p, err := packet.ParseIPv4(b)
+	if b[0]>>4 == 6 {
+		free = []span{{1, 4}}
+	}
+	p, err := packet.ParseIP(b)
 	if err != nil || p.FragmentOffset() != 0 {
 		return free
 	}
 	at, l4 := p.HeaderLen(), p.Payload()
 	switch p.Protocol() {
 	case packet.ProtoICMP:
-		free = appendShifted(free, at, freeICMP(l4))
+		free = appendShifted(free, at, freeICMP(l4, 8, 0))
+	case packet.ProtoICMPv6:
+		free = appendShifted(free, at, freeICMP(l4, 128, 129))
 	case packet.ProtoUDP:
 		free = appendShifted(free, at, freeUDP(l4))
 	case packet.ProtoTCP:
@@ -70,9 +76,9 @@ func appendShifted(spans []span, by int, more []span) []span {
 	return spans
 }
 
-func freeICMP(m packet.ICMP) []span {
+func freeICMP(m packet.ICMP, request, reply uint8) []span {
 	free := []span{{2, 4}}
-	if m.Type() != 8 && m.Type() != 0 {
+	if m.Type() != request && m.Type() != reply {
 		return free
 	}
 	free = append(free, span{4, 8})

@@ -56,7 +56,7 @@ type Counts struct {
 	Generated int `json:"generated"`
 	Train     int `json:"train"`
 	HeldOut   int `json:"held_out"`
-	// Unparsable counts generated packets that packet.ParseIPv4 refuses.
+	// Unparsable counts generated packets that packet.ParseIP refuses.
 	Unparsable int `json:"unparsable"`
 	// ByteErrors is the sum, in bytes, whose mean over Generated is ByteError.
 	ByteErrors int `json:"byte_errors"`
