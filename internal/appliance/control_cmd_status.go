@@ -118,6 +118,9 @@ func (s *Status) write(w io.Writer) error {
 	if len(s.Allow) == 0 {
 		fmt.Fprintln(w, "safety.allow is empty: nothing is let out")
 	}
+	for _, warning := range s.Warnings {
+		fmt.Fprintf(w, "warning: %s\n", warning)
+	}
 	for _, t := range s.Tasks {
 		switch {
 		case !t.Running && t.LastError != "":

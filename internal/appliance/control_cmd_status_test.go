@@ -16,6 +16,7 @@ func TestStatusForAPerson(t *testing.T) {
 	s := Status{
 		Line: "injecting 50/s", UptimeSeconds: 7300, Model: &ModelStatus{ID: "m1", Recipe: "gan"},
 		Training: &TrainingStatus{Seconds: 61, Step: 1200, Steps: 4500}, TrainingError: "no memory",
+		Warnings: DropStatus{Cable: 1200, Wire: 3}.warnings("wan0"),
 		Tasks: []TaskStatus{
 			{Name: "capture", Running: true},
 			{Name: "injector", Running: true, Restarts: 1, LastError: "no cable"},
@@ -29,6 +30,8 @@ model m1, recipe gan
 training for 1 min: step 1,200 of 4,500
 last training failed: no memory
 safety.allow is empty: nothing is let out
+warning: 1,200 packets lost between the socket and the guard: see "ip -s link show inj0", and whether the guard is still attached
+warning: 3 frames dropped by wan0 while it was to send them: see "ip -s link show wan0"
 task injector: restarts: 1, the last because: no cable
 task verifier: waits for its restart, ended because: no ring
   label  captured  generated  on wire  answered  success  95 % interval  rejected  expired  in flight  other  RTT p50 ms

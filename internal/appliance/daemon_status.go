@@ -28,6 +28,7 @@ type Status struct {
 	All           LabelReport     `json:"all"`
 	Capture       CaptureStatus   `json:"capture"`
 	Drops         DropStatus      `json:"drops"`
+	Warnings      []string        `json:"warnings"` // of losses, each with its stage and what to do
 	Tasks         []TaskStatus    `json:"tasks"`
 }
 
@@ -64,17 +65,6 @@ type LabelCaptureStatus struct {
 	Dropped  uint64 `json:"dropped"`  // the ring was full
 	Oversize uint64 `json:"oversize"` // longer than the snap length
 	Stored   int    `json:"stored"`   // on disk now
-}
-
-// DropStatus are frames that were lost or refused, wherever that was.
-type DropStatus struct {
-	Ring         uint64 `json:"ring"`          // captured frames: the ring was full
-	Disk         int    `json:"disk"`          // captured packets: the disk was full
-	Foreign      uint64 `json:"foreign"`       // on the injection cable, not written by us
-	NotIPv4      uint64 `json:"not_ipv4"`      // refused by the guard
-	NotAllowed   uint64 `json:"not_allowed"`   // refused by the guard: outside the allow-list
-	Unexpected   uint64 `json:"unexpected"`    // refused by the guard: no room for the expectation
-	SegmentsLost uint64 `json:"segments_lost"` // that a conversation did not hear of
 }
 
 // The states of Status.
@@ -190,34 +180,28 @@ func (t *trainer) describe(out *Status, now time.Time) {
 	}
 }
 
-// describeCapture fills in the counts of the capture, the dataset and the guard.
+// describeCapture fills in the counts of the capture and the dataset, and what
+// was lost anywhere.
 func (s *service) describeCapture(out *Status) error {
 	counters, err := s.tap.capture.Counters()
 	if err != nil {
 		return err
 	}
-	drops, err := s.wire.injector.Drops()
-	if err != nil {
-		return err
-	}
-	oddities, err := s.wire.verifier.Oddities()
-	if err != nil {
+	if out.Drops, err = s.wire.drops(); err != nil {
 		return err
 	}
 	stored := s.store.Stats()
 	out.Capture = CaptureStatus{
 		Seen: counters.Seen, Ours: counters.Ours, Stored: stored.Stored, Evicted: stored.Evicted, Torn: stored.Torn, Bytes: stored.Bytes,
 	}
-	out.Drops = DropStatus{
-		Disk: stored.Dropped, Foreign: drops.Foreign, NotIPv4: drops.NotIPv4, NotAllowed: drops.NotAllowed,
-		Unexpected: drops.Unexpected, SegmentsLost: oddities.SegmentsLost,
-	}
+	out.Drops.Disk = stored.Dropped
 	for _, l := range arranged(counters.Labels, labelNames(*s.cfg.Load())) {
 		out.Capture.Labels = append(out.Capture.Labels, LabelCaptureStatus{
 			Label: l.Label, Captured: l.Labelled, Dropped: l.Dropped, Oversize: l.Oversize, Stored: s.store.Count(l.Label),
 		})
 		out.Drops.Ring += l.Dropped
 	}
+	out.Warnings = out.Drops.warnings(s.wire.name)
 	return nil
 }
 

@@ -96,10 +96,9 @@ func (s *service) snapshot() (web.Snapshot, error) {
 	if err := s.describeCapture(&status); err != nil {
 		return web.Snapshot{}, err
 	}
-	cfg := s.cfg.Load()
 	out := web.Snapshot{
 		Time: time.Now(), Started: s.started, Version: s.options.version, State: s.webState(), Status: s.lineOf(totalOf(counts)),
-		RateAsked: rateOf(*cfg), Frames: status.Capture.Seen, Drops: status.Drops.byReason(),
+		RateAsked: s.asked(), Frames: status.Capture.Seen, Drops: status.Drops.byReason(),
 	}
 	captures, missing := map[string]LabelCaptureStatus{}, map[string]int{}
 	for _, l := range status.Capture.Labels {
@@ -173,6 +172,6 @@ func webCounts(c Counts) web.Counts {
 func (d DropStatus) byReason() map[string]uint64 {
 	return map[string]uint64{
 		"disk_full": uint64(d.Disk), "guard_foreign": d.Foreign, "guard_not_ipv4": d.NotIPv4, "guard_not_allowed": d.NotAllowed,
-		"guard_unexpected": d.Unexpected, "segments_lost": d.SegmentsLost,
+		"guard_unexpected": d.Unexpected, "segments_lost": d.SegmentsLost, "cable": d.Cable, "wire": d.Wire,
 	}
 }

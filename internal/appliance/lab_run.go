@@ -224,7 +224,7 @@ func (r *labRun) injectModel(ctx context.Context, name, dir string, count int) (
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
 	view := r.p.startLive("inject "+name, w, count*len(r.cfg.Labels))
-	err = w.inject(ctx, source, inject.RunOptions{Rate: r.cfg.Inject.Rate.PerSecond})
+	_, err = w.inject(ctx, source, inject.RunOptions{Rate: r.cfg.Inject.Rate.PerSecond})
 	if err := errors.Join(err, view.end()); err != nil {
 		return nil, nil, err
 	}

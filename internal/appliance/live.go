@@ -21,7 +21,7 @@ type live struct {
 	out      io.Writer
 	name     string
 	wire     *wire
-	total    int // packets to come
+	total    int // packets to come; 0: not known
 	terminal bool
 	start    time.Time
 	lines    int // drawn last time
@@ -84,7 +84,10 @@ func (v *live) show() error {
 		return err
 	}
 	all := totalOf(counts)
-	status := fmt.Sprintf("%s: %s of %s packets%s", v.name, thousands(all.Generated), thousands(v.total), v.left(all.Generated))
+	status := fmt.Sprintf("%s: %s packets in %s", v.name, thousands(all.Generated), time.Since(v.start).Round(time.Second))
+	if v.total > 0 {
+		status = fmt.Sprintf("%s: %s of %s packets%s", v.name, thousands(all.Generated), thousands(v.total), v.left(all.Generated))
+	}
 	if !v.terminal {
 		_, err := fmt.Fprintf(v.out, "%s, %s answered, %s in flight\n", status, thousands(all.Answered), thousands(all.Inflight))
 		return err

@@ -3,9 +3,11 @@
 package appliance
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -61,6 +63,9 @@ type wire struct {
 	verifier *verify.Verifier
 	injector *inject.Injector
 	slots    *slots
+	lock     io.Closer
+	name     string // of the interface
+	dropped  uint64 // by the interface, before us
 	timeout  time.Duration
 }
 
@@ -68,10 +73,17 @@ type wire struct {
 // process's network namespace, with so many origins of packets to count apart.
 // Counts begin at zero.
 func openWire(cfg config.Config, origins origin) (*wire, error) {
-	w := &wire{timeout: cfg.Inject.Timeout, slots: newSlots(origins, cfg.Labels)}
 	shape, err := shapeOf(cfg)
 	if err != nil {
 		return nil, err
+	}
+	lock, err := lockWire()
+	if err != nil {
+		return nil, err
+	}
+	w := &wire{
+		lock: lock, name: cfg.Gateway.WAN, dropped: transmitDrops(cfg.Gateway.WAN),
+		timeout: cfg.Inject.Timeout, slots: newSlots(origins, cfg.Labels),
 	}
 	judged := verify.Options{Interface: shape.replies, Leaving: shape.behind != "", Timeout: cfg.Inject.Timeout}
 	injected := inject.Options{
@@ -85,29 +97,35 @@ func openWire(cfg config.Config, origins origin) (*wire, error) {
 		}
 	}
 	if w.verifier, err = verify.Open(judged); err != nil {
-		return nil, err
+		return nil, errors.Join(err, lock.Close())
 	}
 	injected.Maps = inject.Maps(w.verifier.Maps())
 	if w.injector, err = inject.Open(injected); err != nil {
-		return nil, errors.Join(err, w.verifier.Close())
+		return nil, errors.Join(err, w.verifier.Close(), lock.Close())
 	}
 	return w, nil
 }
 
 // inject runs a source to its end, or until ctx ends, and waits until every
-// packet has its verdict.
-func (w *wire) inject(ctx context.Context, source inject.Source, o inject.RunOptions) error {
-	group, ctx := errgroup.WithContext(ctx)
-	verifying, stop := context.WithCancel(ctx)
+// packet has its verdict: at most the timeout, even where ctx has ended.
+func (w *wire) inject(ctx context.Context, source inject.Source, o inject.RunOptions) (inject.Summary, error) {
+	verifying, stop := context.WithCancel(context.WithoutCancel(ctx))
+	group, verifying := errgroup.WithContext(verifying)
 	group.Go(func() error { return w.verifier.Run(verifying, w.deliver) })
+	var summary inject.Summary
 	group.Go(func() error {
 		defer stop()
-		if _, err := w.injector.Run(ctx, source, o); err != nil {
+		running, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(verifying, cancel)()
+		var err error
+		if summary, err = w.injector.Run(running, source, o); err != nil {
 			return err
 		}
-		return w.settle(ctx)
+		return w.settle(verifying)
 	})
-	return group.Wait()
+	err := group.Wait()
+	return summary, cmp.Or(err, ctx.Err())
 }
 
 // deliver hands a conversation's segment from the matcher to the injector.
@@ -143,7 +161,7 @@ func (w *wire) settle(ctx context.Context) error {
 
 // close takes both programs off the wire.
 func (w *wire) close() error {
-	return errors.Join(w.injector.Close(), w.verifier.Close())
+	return errors.Join(w.injector.Close(), w.verifier.Close(), w.lock.Close())
 }
 
 func injectLabel(l config.Label) inject.Label {

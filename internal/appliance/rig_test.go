@@ -90,7 +90,10 @@ func (r *rig) inject(t *testing.T, count int, during func(*wire)) ([]labelCounts
 	must(t, err)
 	defer func() { must(t, w.close()) }()
 	done := make(chan error, 1)
-	go func() { done <- w.inject(t.Context(), source, inject.RunOptions{Rate: r.cfg.Inject.Rate.PerSecond}) }()
+	go func() {
+		_, err := w.inject(t.Context(), source, inject.RunOptions{Rate: r.cfg.Inject.Rate.PerSecond})
+		done <- err
+	}()
 	if during != nil {
 		during(w)
 	}

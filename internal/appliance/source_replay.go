@@ -33,3 +33,7 @@ func newReplaySource(packets [][][]byte, names []string, o order, loop bool) (*s
 	}
 	return s, nil
 }
+
+// replayMost bounds the captured packets of a label that are replayed: the
+// newest of them, some 15 MB of requests.
+const replayMost = 100_000

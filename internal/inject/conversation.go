@@ -37,6 +37,10 @@ const (
 	closeTimeout    = time.Second // for the peer's FIN after ours
 	sweepLag        = 500 * time.Millisecond
 	tick            = 20 * time.Millisecond
+
+	minHeaders   = 40       // of IPv4 and TCP without options
+	longPacket   = 4096     // bytes: buffers of longer requests are given back
+	maxLongBytes = 32 << 20 // of requests longer than that, in all conversations
 )
 
 // conversation is one TCP connection that a generated segment is part of.
@@ -54,6 +58,7 @@ type conversation struct {
 	rcvNxt     uint32
 	tsVal      uint32 // of the generated segment
 	tsEcho     uint32 // the peer's newest
+	mss        int    // the longest segment that the peer takes
 	offered    bool   // we offered timestamps in the SYN
 	stamped    bool   // both sides use timestamps
 	resent     bool
@@ -75,6 +80,7 @@ type conversations struct {
 	free    []int
 	byFlow  map[tuple]*conversation // the newest of each flow
 	active  int
+	long    int           // bytes of requests longer than longPacket
 	freed   chan struct{} // has a token after a slot became free
 	err     error         // nothing can be sent any more
 	stamps  stampMemory
@@ -109,12 +115,15 @@ func slotOf(id uint32) int { return int(id & 0xffff) }
 func nextID(id uint32) uint32 { return id + 0x10000 | conversationID }
 
 // start begins the conversation of a generated segment, or lets it wait for
-// the one that has its flow. It is false where no slot is free.
+// the one that has its flow. It is false where there is no room for it now.
 func (c *conversations) start(label int, hop [6]byte, p packet.IP, now int64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.free) == 0 {
+	if len(c.free) == 0 || len(p) > longPacket && c.long+len(p) > maxLongBytes {
 		return false
+	}
+	if len(p) > longPacket {
+		c.long += len(p)
 	}
 	v := c.take()
 	v.label, v.hop, v.flow, v.next = label, hop, tupleOf(p), nil
@@ -173,6 +182,10 @@ func (c *conversations) finish(v *conversation, now int64) {
 		delete(c.byFlow, v.flow)
 	}
 	v.state, v.next = stateFree, nil
+	if n := len(v.buffer); n > longPacket {
+		c.long -= n
+		v.buffer, v.generated = nil, nil
+	}
 	c.free = append(c.free, slotOf(v.id))
 	c.active--
 	select {

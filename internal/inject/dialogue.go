@@ -39,6 +39,7 @@ func (c *conversations) receiveSYNACK(v *conversation, s Segment, now int64) {
 	_, _, theirs := timestamps(s.Options)
 	v.stamped = v.offered && theirs
 	v.rcvNxt = s.Seq + 1
+	v.mss = max(minMSS, min(mssOf(s.Options), int(c.mss)))
 	c.sendACK(v, -1)
 	c.sendGenerated(v, metaGenerated|metaConversation)
 	v.sndNxt += uint32(len(v.generated.L4Data()))
@@ -139,8 +140,22 @@ func (c *conversations) sendSYN(v *conversation, flags uint8) {
 	})
 }
 
+// sendGenerated sends the generated segment, or the segments of a request that
+// is longer than one. The first of them bears flags, which count it.
 func (c *conversations) sendGenerated(v *conversation, flags uint8) {
-	c.send(v, flags, func(b []byte) int { return putGenerated(b, v.generated, v.iss+1, v.rcvNxt) })
+	size := len(v.generated.L4Data())
+	part := size
+	if len(v.generated) > int(c.mss)+minHeaders {
+		options := len(v.generated) - size - minHeaders
+		part = max(minMSS, v.mss-options) // the MSS is without options (RFC 6691)
+	}
+	for from := 0; from == 0 || from < size; from += part {
+		to := min(from+part, size)
+		c.send(v, flags, func(b []byte) int {
+			return putPart(b, v.generated, from, to, v.iss+1+uint32(from), v.rcvNxt)
+		})
+		flags = metaConversation
+	}
 }
 
 // sendACK acknowledges; idOffset orders its IP identification with the

@@ -286,14 +286,15 @@ func (r *runner) unpark() {
 // send puts a packet on its way, or counts why not; it is false where the next
 // hop is not known yet.
 func (r *runner) send(ctx context.Context, label int, ip packet.IP) (bool, error) {
-	if len(ip) > r.wire.MTU {
+	converses := r.converses(label, ip)
+	if len(ip) > r.wire.MTU && !converses {
 		r.ledger.fail(label, ReasonMTU)
 		return true, nil
 	}
 	single := meta{flags: metaOpens | metaGenerated, label: label}
 	dst := ip.Dst()
 	if !r.allowed(dst) { // for the guard to count and drop
-		return true, r.sender.add([6]byte{metaLocal}, single, ip)
+		return true, r.sender.add([6]byte{metaLocal}, single, ip[:min(len(ip), r.wire.MTU)])
 	}
 	hop, ready, reason := r.hops.resolve(dst, time.Now())
 	switch {
@@ -302,7 +303,7 @@ func (r *runner) send(ctx context.Context, label int, ip packet.IP) (bool, error
 		return true, nil
 	case !ready:
 		return false, nil
-	case r.converses(label, ip):
+	case converses:
 		return true, r.converse(ctx, label, hop, ip)
 	}
 	return true, r.sender.add(hop, single, ip)

@@ -15,7 +15,12 @@ const (
 	optionSACK      = 4
 	optionTimestamp = 8
 
+	ipv6HeaderLen = 40
+
 	timestampLen = 10
+	mssLen       = 4
+	defaultMSS   = 536
+	minMSS       = 64 // whatever a peer says: fewer bytes a segment would flood it
 	windowScale  = 7
 )
 
@@ -64,12 +69,41 @@ func putSegment(b []byte, generated packet.IP, f segmentFields) int {
 // putGenerated copies the generated segment into b and puts it into its
 // conversation: sequence and acknowledgement numbers, then checksums.
 func putGenerated(b []byte, generated packet.IP, seq, ack uint32) int {
-	b = b[:copy(b, generated)]
+	return putPart(b, generated, 0, len(generated.L4Data()), seq, ack)
+}
+
+// putPart writes bytes from to to of the generated segment's data into b, as a
+// segment of its own whose first byte has the sequence number seq.
+func putPart(b []byte, generated packet.IP, from, to int, seq, ack uint32) int {
+	data := generated.L4Data()
+	header := len(generated) - len(data)
+	length := header + to - from
+	b = b[:length]
+	copy(b, generated[:header])
+	copy(b[header:], data[from:to])
+	if length != len(generated) {
+		putLength(b)
+	}
+	if generated.Version() == 4 && from > 0 { // of one that left before
+		binary.BigEndian.PutUint16(b[4:], generated.ID()+1)
+	}
 	s := packet.IP(b).Payload()
 	binary.BigEndian.PutUint32(s[4:], seq)
 	binary.BigEndian.PutUint32(s[8:], ack)
+	if to < len(data) { // more follows
+		s[13] &^= packet.FlagPSH | packet.FlagFIN
+	}
 	mustRepair(b)
-	return len(b)
+	return length
+}
+
+// putLength has the header say how long the packet is.
+func putLength(b packet.IP) {
+	if b.Version() == 6 {
+		binary.BigEndian.PutUint16(b[4:], uint16(len(b)-ipv6HeaderLen))
+		return
+	}
+	binary.BigEndian.PutUint16(b[2:], uint16(len(b)))
 }
 
 // mustRepair repairs the checksums of a packet that is well framed: one that
@@ -79,25 +113,43 @@ func mustRepair(b []byte) {
 	_ = packet.RepairChecksums(b)
 }
 
-// timestamps reads the timestamp option (RFC 7323, 3.2) from TCP options.
-func timestamps(options []byte) (value, echo uint32, ok bool) {
+// findOption looks for a TCP option of a kind and length, and returns its
+// value; nil where there is none.
+func findOption(options []byte, kind, length uint8) []byte {
 	for len(options) > 0 {
 		switch options[0] {
 		case optionEnd:
-			return 0, 0, false
+			return nil
 		case optionNop:
 			options = options[1:]
 			continue
 		}
 		if len(options) < 2 || int(options[1]) < 2 || int(options[1]) > len(options) {
-			return 0, 0, false
+			return nil
 		}
-		if options[0] == optionTimestamp && options[1] == timestampLen {
-			return binary.BigEndian.Uint32(options[2:]), binary.BigEndian.Uint32(options[6:]), true
+		if options[0] == kind && options[1] == length {
+			return options[2:length]
 		}
 		options = options[options[1]:]
 	}
-	return 0, 0, false
+	return nil
+}
+
+// timestamps reads the timestamp option (RFC 7323, 3.2) from TCP options.
+func timestamps(options []byte) (value, echo uint32, ok bool) {
+	v := findOption(options, optionTimestamp, timestampLen)
+	if v == nil {
+		return 0, 0, false
+	}
+	return binary.BigEndian.Uint32(v), binary.BigEndian.Uint32(v[4:]), true
+}
+
+// mssOf is the longest segment that a SYN's options allow (RFC 9293, 3.7.1).
+func mssOf(options []byte) int {
+	if v := findOption(options, optionMSS, mssLen); v != nil {
+		return int(binary.BigEndian.Uint16(v))
+	}
+	return defaultMSS
 }
 
 // appendTimestamps adds the option, aligned as Linux does.
