@@ -18,7 +18,7 @@ RACE_PACKAGES = $(shell $(GO) list ./... | grep -v -e /internal/quality -e /inte
 
 export CGO_ENABLED = 0
 
-.PHONY: all deps deps-lab build docs lab test check lint generate generate-check fuzz bench fresh package clean
+.PHONY: all deps deps-lab build docs lab test check lint generate generate-check fuzz bench table2 fresh package clean
 
 all: build
 
@@ -75,6 +75,10 @@ fuzz:
 
 bench:
 	@$(GO) run ./bench $(if $(ONLY),-only $(ONLY))
+
+# Table II of the paper, redone: days, on one core. It goes on where it was stopped.
+table2: deps-lab build
+	$(GO) run ./bench/table2 $(ARGS)
 
 # build/*.deb and build/*.rpm of this machine's architecture.
 PACKAGE_VERSION ?= 0.1.0~dev

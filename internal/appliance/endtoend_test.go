@@ -196,3 +196,15 @@ func TestClientsAreUndisturbed(t *testing.T) {
 		}
 	}
 }
+
+// TestLabGoesOn: with --resume what an earlier run captured and trained is taken as it is.
+func TestLabGoesOn(t *testing.T) {
+	r := mustRig(t, lab.Embedded, 64)
+	again := &labRun{p: r.p, o: r.o, state: r.state, cfg: r.cfg, store: r.store}
+	again.o.resume = true
+	must(t, again.capturePhase(t.Context())) // without a network of its own it could capture nothing
+	must(t, again.trainPhase(t.Context()))
+	if again.model != r.labRun.model || !cmp.Equal(again.train.Packets, r.train.Packets) {
+		t.Errorf("model %s of %v, want %s of %v", again.model, again.train.Packets, r.labRun.model, r.train.Packets)
+	}
+}

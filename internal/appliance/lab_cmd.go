@@ -20,7 +20,10 @@ type labOptions struct {
 	rate           float64 // packets per second over all labels
 	seed           uint64
 	recipe         string
-	steps          int // of adversarial training; 0: the recipe's default
+	steps          int      // of adversarial training; 0: the recipe's default
+	paper          []string // settings of recipe paper
+	threads        int      // of training; 0: one for each processor
+	resume         bool     // go on with what an earlier run left in state
 	servers        string
 	json           string // file for the report, "" for none
 	keep           bool
@@ -54,6 +57,8 @@ func (p *Program) labCommand() *cobra.Command {
 	flags.Uint64Var(&o.seed, "seed", 1, "seed of all that is random")
 	flags.StringVar(&o.recipe, "recipe", "gan", "what to train: gan, paper or tree")
 	flags.IntVar(&o.steps, "steps", 0, "steps of adversarial training; 0: the recipe's default")
+	flags.StringSliceVar(&o.paper, "paper", nil, paperUsage)
+	flags.IntVar(&o.threads, "threads", 0, "threads that train; 0: one for each processor")
 	flags.StringVar(&o.servers, "servers", string(lab.Embedded), "embedded, or system: nginx, unbound, ping, dig and curl")
 	flags.StringVar(&o.json, "json", "", "write the result to `file` as JSON")
 	flags.BoolVar(&o.keep, "keep", false, "leave the network up at the end, until Ctrl-C")
@@ -63,6 +68,7 @@ func (p *Program) labCommand() *cobra.Command {
 	completeChoices(cmd, "servers", string(lab.Embedded), string(lab.System))
 	completeFiles(cmd, "json", "json")
 	completeDirectories(cmd, "state")
+	flags.BoolVar(&o.resume, "resume", false, "go on in --state with what an earlier run captured and trained there")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := o.check(); err != nil {
 			return usageError{err}
@@ -99,6 +105,8 @@ func (o labOptions) check() error {
 		return fmt.Errorf("--generate %d: at least 1", o.generate)
 	case o.rate <= 0 || o.rate > config.MaxRate:
 		return fmt.Errorf("--rate %g: more than 0 and at most %g packets per second", o.rate, float64(config.MaxRate))
+	case o.resume && o.state == "":
+		return errors.New("--resume: name the earlier run's directory with --state")
 	case o.steps < 0:
 		return fmt.Errorf("--steps %d: 0 or more", o.steps)
 	}

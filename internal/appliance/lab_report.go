@@ -74,7 +74,7 @@ func kept(recipe string, step int) string {
 	case recipe == string(model.RecipeTree):
 		return "the trees are all of the model"
 	case recipe == string(model.RecipePaper):
-		return fmt.Sprintf("the last step, %d, is kept, as in the paper", step)
+		return fmt.Sprintf("the model of step %d is kept", step)
 	case step == 0:
 		return "validation chose step 0: adversarial training found nothing better than the digit trees"
 	}

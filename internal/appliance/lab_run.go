@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -16,6 +18,7 @@ import (
 	"pacgan-appliance/internal/inject"
 	"pacgan-appliance/internal/lab"
 	"pacgan-appliance/internal/model"
+	"pacgan-appliance/internal/train"
 )
 
 // labRun is one run of the lab's phases, inside its sandbox.
@@ -74,8 +77,16 @@ func (p *Program) runLab(ctx context.Context, o labOptions) (err error) {
 // prepare makes the state directory and the config in it.
 func (r *labRun) prepare() error {
 	var err error
-	if r.state, err = emptyDir(r.o.state); err != nil {
+	if r.o.resume {
+		r.state, err = filepath.Abs(r.o.state)
+	} else {
+		r.state, err = emptyDir(r.o.state)
+	}
+	if err != nil {
 		return err
+	}
+	if err := os.MkdirAll(r.state, 0o755); err != nil {
+		return fmt.Errorf("--state: %w", err)
 	}
 	var text []byte
 	if r.cfg, text, err = r.o.config(r.state); err != nil {
@@ -110,6 +121,9 @@ func emptyDir(dir string) (string, error) {
 // capturePhase lets the clients talk until there are enough packets of every
 // label.
 func (r *labRun) capturePhase(ctx context.Context) error {
+	if r.captured() {
+		return nil
+	}
 	t, err := openTap(r.cfg, r.store)
 	if err != nil {
 		return err
@@ -144,6 +158,11 @@ func (r *labRun) capturePhase(ctx context.Context) error {
 	return nil
 }
 
+// captured reports whether an earlier run has captured enough.
+func (r *labRun) captured() bool {
+	return !slices.ContainsFunc(labelNames(r.cfg), func(label string) bool { return r.store.Count(label) < r.o.capturePackets })
+}
+
 // captureLabel lets the clients make the traffic of one label.
 func (r *labRun) captureLabel(ctx context.Context, label string) error {
 	ph := r.p.startPhase("capture "+label, r.o.capturePackets)
@@ -154,10 +173,22 @@ func (r *labRun) captureLabel(ctx context.Context, label string) error {
 	return nil
 }
 
-// trainPhase trains in a child process.
+// trainPhase trains in a child process, or takes what an earlier run trained.
 func (r *labRun) trainPhase(ctx context.Context) error {
+	if r.o.resume {
+		if done, err := r.trained(); done || err != nil {
+			return err
+		}
+	}
 	args := []string{
 		"--state", r.state, "--recipe", r.o.recipe, "--seed", strconv.FormatUint(r.o.seed, 10), "--steps", strconv.Itoa(r.o.steps),
+		"--threads", strconv.Itoa(r.o.threads),
+	}
+	unfinished := r.o.resume && train.Unfinished(trainOptions{state: r.state}.trainingDir())
+	if unfinished {
+		args = append(args, "--resume")
+	} else if len(r.o.paper) > 0 {
+		args = append(args, "--paper", strings.Join(r.o.paper, ","))
 	}
 	ph := r.p.startPhase("train "+r.o.recipe, max(r.o.steps, 1))
 	last, err := trainChild(ctx, r.cfg.Train.MaxMemory, args, func(e trainEvent) {
@@ -172,6 +203,24 @@ func (r *labRun) trainPhase(ctx context.Context) error {
 	r.model, r.train = last.Model, *last.Report
 	ph.end(thousands(r.train.Steps) + " steps; " + kept(r.o.recipe, r.train.Chosen))
 	return nil
+}
+
+// trained looks for the model of an earlier run.
+func (r *labRun) trained() (bool, error) {
+	models := filepath.Join(r.state, modelsDir)
+	found, err := model.List(models)
+	if err != nil || len(found) == 0 {
+		return false, err
+	}
+	newest := found[len(found)-1]
+	if newest.Err != nil {
+		return false, newest.Err
+	}
+	r.model = filepath.Join(models, newest.ID)
+	if t := newest.Manifest.Training; t != nil {
+		r.train = TrainReport{Seconds: t.Seconds, CPUSeconds: t.CPUSeconds, Steps: t.Steps, Chosen: t.Step, Packets: t.Packets}
+	}
+	return true, nil
 }
 
 // step0Most bounds the packets of each label that measure step 0: enough for

@@ -161,7 +161,9 @@ func sameOptions(flags *pflag.FlagSet, was train.Options) error {
 	for name, value := range map[string]string{
 		"recipe": string(was.Recipe), "steps": strconv.Itoa(was.Steps), "seed": strconv.FormatUint(was.Seed, 10),
 	} {
-		if f := flags.Lookup(name); f.Changed && f.Value.String() != value {
+		f := flags.Lookup(name)
+		left := !f.Changed || name == "steps" && f.Value.String() == "0"
+		if !left && f.Value.String() != value {
 			return fmt.Errorf("--resume: the unfinished training has --%s %s, not %s: leave that out, or remove it and train anew", name, value, f.Value)
 		}
 	}

@@ -109,7 +109,7 @@ func TestKept(t *testing.T) {
 	got := []string{kept("tree", 0), kept("paper", 9), kept("gan", 0), kept("gan", 45)}
 	want := []string{
 		"the trees are all of the model",
-		"the last step, 9, is kept, as in the paper",
+		"the model of step 9 is kept",
 		"validation chose step 0: adversarial training found nothing better than the digit trees",
 		"validation chose step 45",
 	}

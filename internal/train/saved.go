@@ -54,6 +54,12 @@ type Saved struct {
 // Steps returns how many steps are made.
 func (s *Saved) Steps() int { return s.record.Steps }
 
+// Seconds returns how long it has trained, by the clock.
+func (s *Saved) Seconds() float64 { return s.record.WallSeconds }
+
+// Last returns the last checkpoint that was judged.
+func (s *Saved) Last() Checkpoint { return s.record.Curve[len(s.record.Curve)-1] }
+
 // Unfinished reports whether a checkpoint directory holds a training.
 func Unfinished(dir string) bool {
 	_, err := os.Lstat(filepath.Join(dir, stateFile))
