@@ -23,10 +23,11 @@ Does nothing while a daemon runs there. Needs CAP_NET_ADMIN. systemd runs it aft
 func (p *Program) cleanCommand() *cobra.Command {
 	var keeper bool
 	cmd := &cobra.Command{
-		Use:   "clean",
-		Short: "Take away what a killed daemon left behind",
-		Long:  cleanLong,
-		Args:  cobra.NoArgs,
+		Use:     "clean",
+		Short:   "Take away what a killed daemon left behind",
+		Long:    cleanLong,
+		Example: "  pacgan-appliance clean",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if keeper {
 				return p.keep(cmd.Context(), cmd.InOrStdin())

@@ -53,9 +53,10 @@ packets expire.`
 
 	resumeLong = `Has the running daemon inject again after "pause", within the allow-list and at the rate of its config.`
 
-	reloadLong = `Has the running daemon take up its changed config as a whole, or not at all: safety.*, train.*,
-inject.rate and the labels' shares. All else needs a restart, and is named. SIGHUP does the same and says the
-outcome in the log.`
+	reloadLong = `Has the running daemon take up its changed config as a whole, or not at all: labels, safety.*, train.*,
+inject.rate, state.max_bytes and log.level. All else needs a restart, and is named. No packet and no count is
+lost. Labels that the model in use has not learned are injected once it is trained anew, by itself, as soon
+as there are enough packets. SIGHUP does the same and says the outcome in the log.`
 
 	trainNowLong = `Has the running daemon train a model at once, beside its schedule. The command returns when the training
 has been asked for; "status" shows how far it is.`

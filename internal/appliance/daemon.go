@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -67,6 +68,14 @@ type serviceOptions struct {
 	version string           // of the program
 	socket  string           // of the control API
 	hangups <-chan os.Signal // each asks for a reload
+	level   *slog.LevelVar   // of the log; nil: not ours to set
+}
+
+// setLevel has events from a level on logged.
+func (o serviceOptions) setLevel(level config.LogLevel) {
+	if o.level != nil {
+		o.level.Set(slogLevel(level))
+	}
 }
 
 // liveModel is the model that packets are drawn from.
@@ -77,6 +86,7 @@ type liveModel struct {
 	source   *source
 	seed     uint64
 	quality  map[string]quality.Report // of each label that was measured
+	lacks    []string                  // labels of the config that it has not learned
 }
 
 // socketPath is where a daemon of this config listens: in the directory that
@@ -185,23 +195,31 @@ func (s *service) use(id string) error {
 }
 
 // newLiveModel makes a model that is loaded ready to draw from, mixed as cfg
-// says.
+// says. Labels that it has not learned are left out.
 func (s *service) newLiveModel(id string, manifest *model.Manifest, m *model.Model, cfg config.Config) (*liveModel, error) {
-	seed := uint64(time.Now().UnixNano()) // another one each time: packets must not come again
-	order, err := orderOf(cfg, s.store, seed)
+	live := &liveModel{id: id, manifest: manifest, model: m}
+	live.seed = uint64(time.Now().UnixNano()) // another one each time: packets must not come again
+	known := cfg
+	known.Labels = nil
+	for _, l := range cfg.Labels {
+		if slices.Contains(m.Labels, l.Name) {
+			known.Labels = append(known.Labels, l)
+		} else {
+			live.lacks = append(live.lacks, l.Name)
+		}
+	}
+	order, err := orderOf(known, s.store, live.seed)
 	if err != nil {
 		return nil, err
 	}
-	source, err := newModelSource(m, labelNames(cfg), order, endless, seed)
-	if err != nil {
-		return nil, fmt.Errorf("model %s: %w: retrain with the labels of this config", id, err)
-	}
-	reports, err := reportsOf(manifest.Quality)
-	if err != nil {
+	if live.source, err = newModelSource(m, labelNames(known), order, endless, live.seed); err != nil {
 		return nil, fmt.Errorf("model %s: %w", id, err)
 	}
-	source.slots = s.wire.slots.slotsOf(fromModel, labelNames(cfg))
-	return &liveModel{id: id, manifest: manifest, model: m, source: source, seed: seed, quality: reports}, nil
+	live.source.slots = s.wire.slots.slotsOf(fromModel, labelNames(known))
+	if live.quality, err = reportsOf(manifest.Quality); err != nil {
+		return nil, fmt.Errorf("model %s: %w", id, err)
+	}
+	return live, nil
 }
 
 // mix makes the current model ready for another config; nil without a model.
@@ -217,6 +235,9 @@ func (s *service) mix(cfg config.Config) (*liveModel, error) {
 func (s *service) draw(m *liveModel) {
 	s.current.Store(m)
 	s.valve.fill(m.source)
+	if len(m.lacks) > 0 {
+		s.log.Warn("the model in use lacks labels: they are trained once there are enough packets", "model", m.id, "labels", strings.Join(m.lacks, ", "))
+	}
 	s.log.Info("drawing packets from model", "model", m.id, "seed", m.seed)
 }
 

@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,7 +16,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/sys/unix"
 
 	"pacgan-appliance/internal/config"
 	"pacgan-appliance/internal/control"
@@ -141,32 +138,6 @@ func (d *running) mustRefuse(t *testing.T, want string, args ...string) {
 	}
 }
 
-// packetsOut is where the IPv4 packets, whoever sent them, go that leave the
-// WAN interface within a second; a socket's buffer full at most.
-func packetsOut(t *testing.T) (to []netip.Addr) {
-	t.Helper()
-	link, err := net.InterfaceByName(lab.GatewayWAN)
-	must(t, err)
-	const allFrames = 0x0300 // ETH_P_ALL in network order: only then outgoing ones are seen
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_NONBLOCK, allFrames)
-	must(t, err)
-	defer unix.Close(fd)
-	must(t, unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: allFrames, Ifindex: link.Index}))
-	wait(t.Context(), time.Second)
-	frame := make([]byte, 2048)
-	for {
-		n, from, err := unix.Recvfrom(fd, frame, 0)
-		if errors.Is(err, unix.EAGAIN) {
-			return to
-		}
-		must(t, err)
-		link, ok := from.(*unix.SockaddrLinklayer)
-		if ok && link.Pkttype == unix.PACKET_OUTGOING && n >= 34 && frame[12] == 8 && frame[13] == 0 {
-			to = append(to, netip.AddrFrom4([4]byte(frame[30:34])))
-		}
-	}
-}
-
 // TestControl pauses, resumes, trains and asks a running daemon.
 func TestControl(t *testing.T) {
 	d := mustDaemon(t, nil)
@@ -180,12 +151,12 @@ func TestControl(t *testing.T) {
 	d.mustRefuse(t, "train: too few packets: ping 0 of 300, dns 0 of 300, http 0 of 300", "train", "now")
 	d.mustDo(t, "not paused", "resume")
 	d.train(t)
-	if n := len(packetsOut(t)); n == 0 {
+	if n := len(witnessSecond(t)); n == 0 {
 		t.Error("no packet left in a second at 500/s: the witness sees none")
 	}
 
 	d.mustDo(t, "paused: nothing is injected until resume", "pause")
-	if n := len(packetsOut(t)); n > 0 {
+	if n := len(witnessSecond(t)); n > 0 {
 		t.Errorf("%d packets left after the reply", n)
 	}
 	d.mustDo(t, "paused already", "pause")
@@ -200,7 +171,7 @@ func TestControl(t *testing.T) {
 	}
 	d.mustDo(t, "training with recipe tree", "train", "now")
 	eventually(t, "no new model", func() bool { return d.status(t).Model.ID != paused.Model.ID })
-	if n := len(packetsOut(t)); n > 0 {
+	if n := len(witnessSecond(t)); n > 0 {
 		t.Errorf("%d packets left after a new model took over, while paused", n)
 	}
 

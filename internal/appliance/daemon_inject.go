@@ -64,17 +64,30 @@ func (p *passage) Next() (label int, ip []byte, err error) {
 	if p.ending.Load() {
 		return 0, nil, io.EOF
 	}
+	source := p.valve.source.Load()
+	if source == nil {
+		return 0, nil, io.EOF
+	}
 	p.taken.beat()
-	return p.valve.source.Load().Next()
+	return source.Next()
 }
 
 // due is when the next packet is due, beside the rate.
-func (p *passage) due() time.Duration { return p.valve.source.Load().due() }
+func (p *passage) due() time.Duration {
+	source := p.valve.source.Load()
+	if source == nil {
+		return 0 // to hear that there is none
+	}
+	return source.due()
+}
 
 // fill gives the valve a source, in the place of the one it had.
 func (v *valve) fill(source *source) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if len(source.left) == 0 {
+		source = nil // a model of other labels: nothing passes
+	}
 	v.source.Store(source)
 	v.changedLocked()
 }
@@ -238,8 +251,10 @@ func (v *valve) alive(context.Context) error {
 		return nil
 	}
 	limit := injectLimit + time.Duration(3/p.rate*float64(time.Second))
-	if learned, ok := v.source.Load().order.(*learnedOrder); ok {
-		limit += learned.longest()
+	if source := v.source.Load(); source != nil {
+		if learned, ok := source.order.(*learnedOrder); ok {
+			limit += learned.longest()
+		}
 	}
 	if age := p.taken.age(); age > limit {
 		return fmt.Errorf("no packet taken for %v", age.Round(time.Second))

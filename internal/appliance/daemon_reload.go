@@ -2,6 +2,7 @@ package appliance
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -11,71 +12,6 @@ import (
 	"pacgan-appliance/internal/config"
 	"pacgan-appliance/internal/control"
 )
-
-// setting is a part of the config that is in force as a whole. A live one can
-// change in a running daemon.
-type setting struct {
-	key  string
-	live bool
-	of   func(config.Config) any
-}
-
-// settings are all there are: a test holds them against config.Config.
-func settings() []setting {
-	return []setting{
-		{"gateway.lan", false, func(c config.Config) any { return c.Gateway.LAN }},
-		{"gateway.wan", false, func(c config.Config) any { return c.Gateway.WAN }},
-		{"gateway.nat", false, func(c config.Config) any { return c.Gateway.NAT }},
-		{"safety.allow", true, func(c config.Config) any { return texts(c.Safety.Allow) }},
-		{"safety.max_rate", true, func(c config.Config) any { return c.Safety.MaxRate }},
-		{"label", false, func(c config.Config) any { return withoutShares(c.Labels) }},
-		{"label.share", true, func(c config.Config) any { return shares(c) }},
-		{"train.schedule", true, func(c config.Config) any { return c.Train.Schedule }},
-		{"train.min_packets", true, func(c config.Config) any { return c.Train.MinPackets }},
-		{"train.recipe", true, func(c config.Config) any { return c.Train.Recipe }},
-		{"train.max_memory", true, func(c config.Config) any { return c.Train.MaxMemory }},
-		{"inject.rate", true, func(c config.Config) any { return c.Inject.Rate }},
-		{"inject.source", false, func(c config.Config) any { return c.Inject.Source }},
-		{"inject.source_address", false, func(c config.Config) any { return c.Inject.SourceAddress }},
-		{"inject.timeout", false, func(c config.Config) any { return c.Inject.Timeout }},
-		{"state.dir", false, func(c config.Config) any { return c.State.Dir }},
-		{"state.max_bytes", false, func(c config.Config) any { return c.State.MaxBytes }},
-		{"web.listen", false, func(c config.Config) any { return c.Web.Listen }},
-		{"ids.eve", false, func(c config.Config) any { return c.IDS.EVE }},
-	}
-}
-
-// texts are values as the config writes them: an empty list and none are one.
-func texts[T fmt.Stringer](values []T) []string {
-	out := make([]string, len(values))
-	for i, v := range values {
-		out[i] = v.String()
-	}
-	return out
-}
-
-func withoutShares(labels []config.Label) []config.Label {
-	out := append([]config.Label(nil), labels...)
-	for i := range out {
-		out[i].Share = 0
-	}
-	return out
-}
-
-// changes are the keys that differ: those that a running daemon can take up,
-// and those that it cannot.
-func changes(from, to config.Config) (live, restart []string) {
-	for _, s := range settings() {
-		switch {
-		case reflect.DeepEqual(s.of(from), s.of(to)):
-		case s.live:
-			live = append(live, s.key)
-		default:
-			restart = append(restart, s.key)
-		}
-	}
-	return live, restart
-}
 
 // reload reads the config again and puts it in force as a whole, or leaves
 // the old one in force and says why.
@@ -99,8 +35,7 @@ func (s *service) reload() (string, error) {
 	return message, err
 }
 
-// takeUp does what may fail first, the allow-list last of it; what comes
-// after cannot fail.
+// takeUp reads the config and puts it in force.
 func (s *service) takeUp() (string, error) {
 	next, err := configLoader().Load(s.options.path)
 	if err != nil {
@@ -118,19 +53,60 @@ func (s *service) takeUp() (string, error) {
 	case len(live) == 0:
 		return "reloaded: nothing changed", nil
 	}
-	mixed, err := s.mix(next)
-	if err != nil {
+	if err := s.apply(next); err != nil {
 		return "", err
 	}
-	if err := s.valve.allow(next.Safety.Allow); err != nil {
-		return "", err
+	return "reloaded; changed: " + strings.Join(live, ", "), nil
+}
+
+// undoable is a part of a reload that may fail, and what takes it back.
+type undoable struct {
+	do, undo func() error
+}
+
+// apply puts a config in force: first what may fail, each step taken back
+// where a later one does; then what cannot.
+func (s *service) apply(next config.Config) error {
+	now := *s.cfg.Load()
+	var mixed *liveModel
+	nothing := func() error { return nil }
+	steps := []undoable{
+		{func() error { return s.valve.allow(next.Safety.Allow) }, func() error { return s.valve.allow(now.Safety.Allow) }},
+		{func() error { return s.store.AddLabels(labelNames(next)) }, nothing}, // an empty directory harms nobody
+	}
+	if !reflect.DeepEqual(now.Labels, next.Labels) {
+		steps = append(steps,
+			undoable{func() error { return s.wire.setLabels(next.Labels) }, func() error { return s.wire.setLabels(now.Labels) }},
+			undoable{func() error { return s.tap.setLabels(next.Labels) }, func() error { return s.tap.setLabels(now.Labels) }})
+	}
+	steps = append(steps,
+		undoable{func() (err error) { mixed, err = s.mix(next); return err }, nothing},
+		undoable{func() error { return s.store.SetMaxBytes(int64(next.State.MaxBytes)) }, nothing}) // the last: nobody brings packets back
+	if err := inTurn(steps); err != nil {
+		return err
 	}
 	s.cfg.Store(&next)
+	s.options.setLevel(next.Log.Level)
 	if mixed != nil {
 		s.draw(mixed)
 	}
 	s.valve.setRate(rateOf(next))
-	return "reloaded: " + strings.Join(live, ", ") + " changed", nil
+	return nil
+}
+
+// inTurn takes every step, or takes back those that it took.
+func inTurn(steps []undoable) error {
+	for i, now := range steps {
+		err := now.do()
+		if err == nil {
+			continue
+		}
+		for j := i; j >= 0; j-- { // the one that failed may have done half
+			err = errors.Join(err, steps[j].undo())
+		}
+		return err
+	}
+	return nil
 }
 
 // reloadAlways reloads at each SIGHUP, until ctx ends.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"pacgan-appliance/internal/capture"
@@ -80,7 +81,7 @@ func (s *service) state() string {
 	switch {
 	case s.valve.isPaused():
 		return statePaused
-	case s.current.Load() != nil:
+	case s.valve.source.Load() != nil:
 		return stateInjecting
 	case s.trainer.running.Load() != nil:
 		return stateTraining
@@ -116,13 +117,27 @@ func (s *service) lineOf(all Counts) string {
 		return "paused, " + answered
 	case stateInjecting:
 		age := time.Since(s.current.Load().manifest.Created)
-		return fmt.Sprintf("injecting %s, %s, model %s old", s.pace(), answered, roughly(age))
+		return fmt.Sprintf("injecting %s, %s, model %s old%s", s.pace(), answered, roughly(age), s.untrained())
 	case stateCapturing:
 		if missing := s.missing(); missing != "" {
 			return "capturing: " + missing + " packets"
 		}
 	}
 	return "training the first model"
+}
+
+// untrained names the labels that the model in use has not learned, with what
+// is missing to train them; "" where there are none.
+func (s *service) untrained() string {
+	live := s.current.Load()
+	if live == nil || len(live.lacks) == 0 {
+		return ""
+	}
+	missing := s.missing()
+	if missing == "" {
+		return "; not trained yet: " + strings.Join(live.lacks, ", ")
+	}
+	return "; not trained yet: " + strings.Join(live.lacks, ", ") + " (" + missing + " packets)"
 }
 
 // asked is the rate that is asked for, in packets per second.

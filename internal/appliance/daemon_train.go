@@ -79,7 +79,8 @@ func (t *timetable) due(text string, now time.Time) (bool, error) {
 // restart counts from now on: a training has ended.
 func (t *timetable) restart(now time.Time) { t.next = t.schedule.Next(now) }
 
-// trainAlways trains a first model as soon as there are enough packets,
+// trainAlways trains a first model, and one for a label that the one in use has
+// not learned, as soon as there are enough packets,
 // further ones on the schedule, and one whenever it is asked to.
 func (s *service) trainAlways(ctx context.Context) error {
 	var table timetable
@@ -107,15 +108,16 @@ func (s *service) trainAlways(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		first := s.current.Load() == nil
+		live := s.current.Load()
+		first := live == nil || len(live.lacks) > 0
 		missing := s.missing()
 		switch {
-		case asked, first && missing == "" && now.After(retry), !first && due && missing == "":
+		case asked, first && missing == "" && now.After(retry), due && missing == "":
 			if !s.train(ctx) {
 				retry = time.Now().Add(retryInterval)
 			}
 			table.restart(time.Now())
-		case !first && due:
+		case live != nil && due:
 			s.log.Warn("not trained on schedule: too few packets", "missing", missing)
 			table.restart(now)
 		}
@@ -197,7 +199,8 @@ func (s *service) train(ctx context.Context) bool {
 // trainOrResume goes on with a training that was stopped or killed, if there is one, and trains anew where that fails:
 // what made it fail once may do so always.
 func (s *service) trainOrResume(ctx context.Context, running *runningTraining) (trainEvent, error) {
-	args := []string{"--state", s.cfg.Load().State.Dir, "--recipe", string(running.recipe)}
+	cfg := s.cfg.Load()
+	args := []string{"--state", cfg.State.Dir, "--only", strings.Join(labelNames(*cfg), ","), "--recipe", string(running.recipe)}
 	if train.Unfinished(s.trainingDir()) {
 		s.log.Info("going on with an unfinished training")
 		last, err := s.trainProcess(ctx, running, append(args, "--resume"))

@@ -39,6 +39,15 @@ func openTap(cfg config.Config, store *dataset.Store) (*tap, error) {
 	return &tap{capture: c, store: store}, nil
 }
 
+// setLabels captures other labels from now on, or goes on as before.
+func (t *tap) setLabels(labels []config.Label) error {
+	next, err := captureLabels(labels)
+	if err != nil {
+		return err
+	}
+	return t.capture.SetLabels(next)
+}
+
 // captureLabels compiles the labels' filters.
 func captureLabels(labels []config.Label) ([]capture.Label, error) {
 	out := make([]capture.Label, len(labels))
@@ -162,6 +171,28 @@ func (w *wire) settle(ctx context.Context) error {
 // close takes both programs off the wire.
 func (w *wire) close() error {
 	return errors.Join(w.injector.Close(), w.verifier.Close(), w.lock.Close())
+}
+
+// setLabels has other labels injected and judged from now on. Those that go
+// keep their counts. The error may leave some changed: set the old ones again.
+func (w *wire) setLabels(labels []config.Label) error {
+	for _, l := range labels {
+		place := w.slots.find(l.Name)
+		for o := range w.slots.origins {
+			slot := w.slots.at(o, place)
+			if slot >= verify.MaxLabels {
+				return fmt.Errorf("label %q: no place of counts is left for a further label: restart", l.Name)
+			}
+			if err := w.verifier.SetLabel(slot, verifyLabel(l)); err != nil {
+				return err
+			}
+			if err := w.injector.SetLabel(slot, injectLabel(l)); err != nil {
+				return err
+			}
+		}
+		w.slots.add(l.Name)
+	}
+	return nil
 }
 
 func injectLabel(l config.Label) inject.Label {

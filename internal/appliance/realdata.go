@@ -58,13 +58,17 @@ func (p *Program) trainData(o trainOptions) (corpus, error) {
 	if err != nil {
 		return corpus{}, err
 	}
-	data, err := p.storeData(store)
+	data, err := p.storeData(store, o.only)
 	return data, errors.Join(err, store.Close())
 }
 
-func (p *Program) storeData(store *dataset.Store) (corpus, error) {
+// storeData reads the named labels of a store; without names, all.
+func (p *Program) storeData(store *dataset.Store, only []string) (corpus, error) {
 	var data corpus
-	for _, label := range store.Labels() {
+	if len(only) == 0 {
+		only = store.Labels()
+	}
+	for _, label := range only {
 		captured, err := store.Read(label, 0)
 		if err != nil {
 			return corpus{}, err

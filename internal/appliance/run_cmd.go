@@ -3,13 +3,11 @@ package appliance
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"os"
 	"os/signal"
 	"path/filepath"
 
-	"github.com/coreos/go-systemd/v22/journal"
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
@@ -50,7 +48,13 @@ func (p *Program) serve(ctx context.Context, path string) error {
 	if err := servable(cfg); err != nil {
 		return err
 	}
-	slog.SetDefault(slog.New(logHandler(p.Stderr)))
+	level := new(slog.LevelVar)
+	level.Set(slogLevel(cfg.Log.Level))
+	log, err := newLogger(p.Stderr, level)
+	if err != nil {
+		return err
+	}
+	slog.SetDefault(log)
 	hangups := make(chan os.Signal, 1) // a second one while a reload is under way adds nothing
 	signal.Notify(hangups, unix.SIGHUP)
 	defer signal.Stop(hangups)
@@ -59,7 +63,7 @@ func (p *Program) serve(ctx context.Context, path string) error {
 		return err
 	}
 	s, err := openService(cfg, serviceOptions{
-		path: path, version: p.Version, socket: socketPath(cfg, os.Getenv("RUNTIME_DIRECTORY")), hangups: hangups,
+		path: path, version: p.Version, socket: socketPath(cfg, os.Getenv("RUNTIME_DIRECTORY")), hangups: hangups, level: level,
 	}, slog.With("component", "daemon"))
 	if err != nil {
 		return err
@@ -80,18 +84,4 @@ func servable(cfg config.Config) error {
 		}
 	}
 	return nil
-}
-
-// logHandler writes a line an event; the journal adds the time itself.
-func logHandler(w io.Writer) slog.Handler {
-	var o slog.HandlerOptions
-	if journald, err := journal.StderrIsJournalStream(); err == nil && journald {
-		o.ReplaceAttr = func(groups []string, a slog.Attr) slog.Attr {
-			if len(groups) == 0 && a.Key == slog.TimeKey {
-				return slog.Attr{}
-			}
-			return a
-		}
-	}
-	return slog.NewTextHandler(w, &o)
 }

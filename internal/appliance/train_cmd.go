@@ -31,6 +31,7 @@ const modelsDir = "models"
 type trainOptions struct {
 	labels    []string // NAME=FILE
 	state     string
+	only      []string // labels of state; none: all
 	out       string
 	recipe    string
 	paper     []string // settings of recipe paper
@@ -71,6 +72,7 @@ func (p *Program) trainCommand() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringArrayVar(&o.labels, "label", nil, "`NAME=FILE`: a label and a pcap or pcapng file of its packets; repeatable")
 	flags.StringVar(&o.state, "state", "", "the daemon's state `directory`: train on its captures, held-out packets aside")
+	flags.StringSliceVar(&o.only, "only", nil, "with --state: the `labels` to train (default: all that were captured)")
 	flags.StringVar(&o.out, "out", "", "`directory` for the model (default with --state: a new one in its models)")
 	flags.StringVar(&o.recipe, "recipe", "gan", "gan, paper (the PAC-GAN paper's) or tree (the statistical baseline)")
 	flags.StringSliceVar(&o.paper, "paper", nil, paperUsage)

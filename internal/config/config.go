@@ -19,6 +19,7 @@ type Config struct {
 	State   State
 	Web     Web
 	IDS     IDS
+	Log     Log
 }
 
 // Gateway says which interfaces the appliance sits on.
@@ -78,6 +79,11 @@ type IDS struct {
 	EVE string // Suricata's eve.json, "" for none
 }
 
+// Log says what is written to the log.
+type Log struct {
+	Level LogLevel
+}
+
 // Limits that Parse enforces.
 const (
 	MaxLabels      = 32        // the capture program's table
@@ -102,6 +108,7 @@ func Default() Config {
 		Inject:  Inject{Rate: Rate{PerSecond: 50}, Source: SourceModel, SourceAddress: SourceAddressAuto, Timeout: 2 * time.Second},
 		State:   State{Dir: "/var/lib/pacgan-appliance", MaxBytes: 2 << 30},
 		Web:     Web{Listen: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 9746)},
+		Log:     Log{Level: LogInfo},
 	}
 }
 

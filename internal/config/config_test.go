@@ -110,6 +110,8 @@ max_bytes = 33554432
 listen = "[::1]:80"
 [ids]
 eve = "/var/log/eve.json"
+[log]
+level = "debug"
 `
 
 func everyKeyConfig() Config {
@@ -129,6 +131,7 @@ func everyKeyConfig() Config {
 		State:  State{Dir: "/srv/pacgan", MaxBytes: 32 << 20},
 		Web:    Web{Listen: netip.MustParseAddrPort("[::1]:80")},
 		IDS:    IDS{EVE: "/var/log/eve.json"},
+		Log:    Log{Level: LogDebug},
 	}
 }
 

@@ -20,6 +20,7 @@ func (c Config) Dump() ([]byte, error) {
 		State: rawState{Dir: c.State.Dir, MaxBytes: c.State.MaxBytes.String()},
 		Web:   rawWeb{Listen: ""},
 		IDS:   rawIDS{EVE: c.IDS.EVE},
+		Log:   rawLog{Level: string(c.Log.Level)},
 	}
 	if c.Web.Listen.IsValid() {
 		r.Web.Listen = c.Web.Listen.String()

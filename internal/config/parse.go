@@ -108,6 +108,7 @@ func (p *parser) read(r raw) {
 	setKey(p, "state.max_bytes", r.State.MaxBytes, &c.State.MaxBytes, atLeast(MinStateBytes))
 	setKey(p, "web.listen", r.Web.Listen, &c.Web.Listen, listen)
 	setKey(p, "ids.eve", r.IDS.EVE, &c.IDS.EVE, optionalPath)
+	setKey(p, "log.level", r.Log.Level, &c.Log.Level, oneOf(LogDebug, LogInfo, LogWarn, LogError))
 	if c.Inject.Rate.PerSecond > c.Safety.MaxRate {
 		p.faultAt(p.pos.at("inject.rate"), "inject.rate %v: above safety.max_rate %v",
 			c.Inject.Rate.PerSecond, c.Safety.MaxRate)

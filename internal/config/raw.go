@@ -21,6 +21,7 @@ type raw struct {
 	State   rawState   `toml:"state"`
 	Web     rawWeb     `toml:"web"`
 	IDS     rawIDS     `toml:"ids"`
+	Log     rawLog     `toml:"log"`
 }
 
 type rawGateway struct {
@@ -65,6 +66,10 @@ type rawState struct {
 
 type rawWeb struct {
 	Listen any `toml:"listen"`
+}
+
+type rawLog struct {
+	Level any `toml:"level"`
 }
 
 type rawIDS struct {

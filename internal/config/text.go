@@ -59,6 +59,17 @@ const (
 	SourceAddressInterface SourceAddress = "interface" // the wan interface's
 )
 
+// LogLevel is the least important kind of event that is logged.
+type LogLevel string
+
+// The values of log.level.
+const (
+	LogDebug LogLevel = "debug"
+	LogInfo  LogLevel = "info"
+	LogWarn  LogLevel = "warn"
+	LogError LogLevel = "error"
+)
+
 // Rate is a number of packets per second, or the gaps that were captured.
 type Rate struct {
 	PerSecond float64 // above 0, unless Learned
