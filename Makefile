@@ -9,7 +9,7 @@ PACKAGES := ./...
 
 # What the lab needs, what its system servers and the tests need, what compiles bpf/.
 DEPS_LAB  := tcpdump
-DEPS_TEST := netbase iproute2 nftables iputils-ping ethtool nginx-light unbound bind9-dnsutils curl procps gcc libc6-dev bpftool
+DEPS_TEST := netbase iproute2 nftables iputils-ping ethtool nginx-light unbound bind9-dnsutils curl procps gcc libc6-dev bpftool wireshark-common
 DEPS_BPF  := clang-14 llvm-14 libbpf-dev linux-libc-dev
 
 # Under the race detector: what has goroutines of its own. -short leaves out training's long tests,

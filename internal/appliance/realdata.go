@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"pacgan-appliance/internal/dataset"
@@ -15,30 +16,84 @@ import (
 // dataDir is where, in the state directory, captured packets are kept.
 const dataDir = "data"
 
+// mostLearned is the length in bytes of the longest packet that is learned:
+// what an Ethernet frame carries. Longer ones are segments that a network card
+// had yet to cut up when they were captured.
+const mostLearned = 1500
+
+// leftOut counts captured frames that are not learned.
+type leftOut struct {
+	notIP, cut, malformed, fragments, long int
+}
+
+func (l *leftOut) total() int { return l.notIP + l.cut + l.malformed + l.fragments + l.long }
+
+func (l *leftOut) add(m leftOut) {
+	l.notIP += m.notIP
+	l.cut += m.cut
+	l.malformed += m.malformed
+	l.fragments += m.fragments
+	l.long += m.long
+}
+
+// String names what there is.
+func (l *leftOut) String() string {
+	var parts []string
+	for _, part := range []struct {
+		n    int
+		what string
+	}{
+		{l.notIP, "that are not IP"}, {l.cut, "cut short"}, {l.malformed, "whose lengths do not agree"},
+		{l.fragments, "that are fragments"}, {l.long, fmt.Sprintf("longer than %s bytes", thousands(mostLearned))},
+	} {
+		if part.n > 0 {
+			parts = append(parts, thousands(part.n)+" "+part.what)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
 // ipPackets are the IP packets in captured frames, as a generator learns
-// them: copies, checksums zeroed. Frames that carry something else are
-// counted.
-func ipPackets(captured []packet.Packet) (packets [][]byte, others int) {
+// them: copies, checksums zeroed. A fragment is no request that could be
+// answered.
+func ipPackets(captured []packet.Packet) (packets [][]byte, out leftOut) {
 	for _, c := range captured {
 		ip, err := packet.IPOf(c.Frame)
-		if err != nil {
-			others++
+		switch {
+		case errors.Is(err, packet.ErrTruncated):
+			out.cut++
+			continue
+		case err != nil:
+			out.notIP++
+			continue
+		case len(ip) > mostLearned:
+			out.long++
+			continue
+		}
+		parsed, err := packet.ParseIP(ip)
+		switch {
+		case err != nil:
+			out.malformed++
+			continue
+		case parsed.FragmentOffset() != 0 || parsed.MoreFragments():
+			out.fragments++
 			continue
 		}
 		ip = slices.Clone(ip)
 		packet.ZeroChecksums(ip)
 		packets = append(packets, ip)
 	}
-	return packets, others
+	return packets, out
 }
 
 // splitPackets are a label's packets that training sees and those held out
-// from it, and how many frames carried something other than IP.
-func splitPackets(captured []packet.Packet) (trained, heldOut [][]byte, others int) {
+// from it, and what neither has.
+func splitPackets(captured []packet.Packet) (trained, heldOut [][]byte, out leftOut) {
 	a, b := dataset.Split(captured)
-	trained, others = ipPackets(a)
+	trained, out = ipPackets(a)
 	heldOut, more := ipPackets(b)
-	return trained, heldOut, others + more
+	out.add(more)
+	return trained, heldOut, out
 }
 
 // corpus is what a training learns from and what its model is judged by.
@@ -78,9 +133,9 @@ func (p *Program) storeData(store *dataset.Store, only []string) (corpus, error)
 				data.until = c.Time
 			}
 		}
-		trained, heldOut, others := splitPackets(captured)
-		if others > 0 {
-			fmt.Fprintf(p.Stderr, "label %q: left out %s frames that are not IP\n", label, thousands(others))
+		trained, heldOut, out := splitPackets(captured)
+		if out.total() > 0 {
+			fmt.Fprintf(p.Stderr, "label %q: left out of %s frames: %v\n", label, thousands(len(captured)), &out)
 		}
 		data.train = append(data.train, train.Set{Label: label, Packets: trained})
 		data.heldOut = append(data.heldOut, heldOut)
@@ -101,10 +156,10 @@ func (p *Program) filesData(flags []string) (train.Data, error) {
 		if err != nil {
 			return nil, err
 		}
-		packets, others := ipPackets(captured)
-		if stats.Cut+stats.Short+others > 0 {
-			fmt.Fprintf(p.Stderr, "%s: left out %s frames that a snap length cut, %s shorter than their header, %s that are not IP; %s are left\n",
-				file, thousands(stats.Cut), thousands(stats.Short), thousands(others), thousands(len(packets)))
+		packets, out := ipPackets(captured)
+		out.cut += stats.Cut + stats.Short
+		if out.total() > 0 {
+			fmt.Fprintf(p.Stderr, "%s: left out of %s frames: %v\n", file, thousands(len(packets)+out.total()), &out)
 		}
 		if len(packets) == 0 {
 			return nil, fmt.Errorf("%s: no IP packets to learn for label %q", file, name)

@@ -160,11 +160,11 @@ func TestWriteJSONAppearsWhole(t *testing.T) {
 }
 
 func TestIPPacketsAreCopies(t *testing.T) {
-	frame := append(generatedHeader(), 0x45, 0, 0, 20, 0, 1, 0, 0, 64, 17, 0xab, 0xcd, 10, 0, 0, 1, 10, 0, 0, 2)
+	frame := append(generatedHeader(), 0x45, 0, 0, 20, 0, 1, 0, 0, 64, 253, 0xab, 0xcd, 10, 0, 0, 1, 10, 0, 0, 2)
 	arp := append(make([]byte, 12), 8, 6)
-	packets, others := ipPackets([]packet.Packet{{Frame: frame}, {Frame: arp}})
-	if len(packets) != 1 || others != 1 {
-		t.Fatalf("%d packets, %d others, want 1 and 1", len(packets), others)
+	packets, out := ipPackets([]packet.Packet{{Frame: frame}, {Frame: arp}})
+	if len(packets) != 1 || out != (leftOut{notIP: 1}) {
+		t.Fatalf("%d packets, left out %v, want 1 and 1 that is not IP", len(packets), &out)
 	}
 	if packets[0][10] != 0 || frame[24] != 0xab {
 		t.Error("checksums must be zeroed in the copy and stay in the frame")
