@@ -4,8 +4,10 @@ import (
 	"hash/maphash"
 	"testing"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"pacgan-appliance/internal/lab/labtest"
 	"pacgan-appliance/internal/packet"
 )
 
@@ -18,7 +20,7 @@ func pairedSender(tb testing.TB) *sender {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	s := newSenderOn(fds[0], 1500, newLedger(int(labels)), func(uint32) {})
+	s := newSender(newSendmmsgOn(fds[0], 1500), newLedger(int(labels)), func(uint32) {})
 	tb.Cleanup(func() { unix.Close(fds[0]); unix.Close(fds[1]) })
 	go func() {
 		// A blocking reader, so that the socket never fills.
@@ -33,7 +35,24 @@ func pairedSender(tb testing.TB) *sender {
 }
 
 func TestSendingAllocatesNothing(t *testing.T) {
-	s := pairedSender(t)
+	t.Run("sendmmsg", func(t *testing.T) { sendWithoutAllocating(t, pairedSender(t)) })
+	t.Run("xdp", func(t *testing.T) {
+		labtest.NewCable(t, labtest.Cable{Near: "a0", Far: "a1"})
+		near, err := netlink.LinkByName("a0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := newXDP(near)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.close()
+		sendWithoutAllocating(t, newSender(p, newLedger(int(labels)), func(uint32) {}))
+	})
+}
+
+func sendWithoutAllocating(t *testing.T, s *sender) {
+	t.Helper()
 	ip := []byte(generatedGet(t))
 	allocs := testing.AllocsPerRun(1000, func() {
 		packet.RepairChecksums(ip)

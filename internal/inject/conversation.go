@@ -96,9 +96,12 @@ func newConversations(in *Injector) (*conversations, error) {
 	for slot := range c.slots {
 		c.free = append(c.free, len(c.slots)-1-slot)
 	}
-	var err error
-	c.sender, err = newSender(in.cable.near, in.ledger, c.unsent)
-	return c, err
+	p, err := newSendmmsg(in.cable.near)
+	if err != nil {
+		return nil, err
+	}
+	c.sender = newSender(p, in.ledger, c.unsent)
+	return c, nil
 }
 
 func (c *conversations) close() error {

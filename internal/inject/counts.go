@@ -118,7 +118,7 @@ func (in *Injector) Drops() (Drops, error) {
 		}
 	}
 	return Drops{
-		Foreign:    sums[guardDropDROP_FOREIGN],
+		Foreign:    sums[guardDropDROP_FOREIGN] - in.probed,
 		NotIPv4:    sums[guardDropDROP_NOT_IPV4],
 		NotAllowed: sums[guardDropDROP_NOT_ALLOWED],
 		Unexpected: sums[guardDropDROP_UNEXPECTED],

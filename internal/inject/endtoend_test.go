@@ -12,12 +12,14 @@ import (
 )
 
 func TestPingsAreAnsweredByTheKernel(t *testing.T) {
-	n := newNetwork(t, networkOptions{})
-	got := n.inject(t, pings(t, 2000, pingServer), inject.RunOptions{Rate: 5000})[ping]
-	want := account{Label: "ping", Generated: 2000, Answered: 2000, OnWire: 2000}
-	if diff := cmp.Diff(want, got, emptyIsNil); diff != "" {
-		t.Errorf("account (-want +got):\n%s", diff)
-	}
+	eachEngine(t, func(t *testing.T, engine inject.Engine) {
+		n := newNetwork(t, networkOptions{engine: engine})
+		got := n.inject(t, pings(t, 2000, pingServer), inject.RunOptions{Rate: 5000})[ping]
+		want := account{Label: "ping", Generated: 2000, Answered: 2000, OnWire: 2000}
+		if diff := cmp.Diff(want, got, emptyIsNil); diff != "" {
+			t.Errorf("account (-want +got):\n%s", diff)
+		}
+	})
 }
 
 func TestQueriesAreAnswered(t *testing.T) {

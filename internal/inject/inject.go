@@ -55,6 +55,7 @@ type Options struct {
 	Labels        []Label
 	Maps          Maps
 	Allow         []netip.Prefix // IPv4; empty: nothing leaves
+	Engine        Engine         // how frames reach the cable; "": EngineSendmmsg
 	MaxRate       float64        // generated packets a second, whatever Run is told; 0: no bound
 	Timeout       time.Duration  // how long a reply may take, as the matcher has it; 0: DefaultTimeout
 	Conversations int            // TCP conversations held at once; 0: DefaultConversations
@@ -75,6 +76,8 @@ type Injector struct {
 	ledger        *ledger
 	hops          *resolver
 	sender        *sender
+	choice        Choice
+	probed        uint64 // frames that measuring wrote, which the guard dropped
 	conversations *conversations
 	running       sync.Mutex // held by Run, and for ever by Close
 	closed        chan struct{}
@@ -137,7 +140,7 @@ func (in *Injector) start() error {
 	if in.hops, err = newResolver(in.wire.Index, in.exit.hop); err != nil {
 		return err
 	}
-	if in.sender, err = newSender(in.cable.near, in.ledger, func(uint32) {}); err != nil {
+	if err := in.openPath(); err != nil {
 		return err
 	}
 	in.conversations, err = newConversations(in)
@@ -153,6 +156,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.Timeout == 0 {
 		o.Timeout = DefaultTimeout
+	}
+	if o.Engine == "" {
+		o.Engine = EngineSendmmsg
 	}
 	if o.Conversations == 0 {
 		o.Conversations = DefaultConversations

@@ -39,6 +39,7 @@ type networkOptions struct {
 	expectations  int
 	conversations int
 	labels        []verify.Label
+	engine        inject.Engine
 }
 
 func defaultLabels() []verify.Label {
@@ -74,7 +75,7 @@ func newNetwork(tb testing.TB, o networkOptions) *network {
 	n := &network{labels: o.labels}
 	n.servers, n.clients = makeRouted(tb)
 	n.open(tb, verify.Options{Interface: "wan0", Labels: o.labels, Timeout: o.timeout, Expectations: o.expectations},
-		inject.Options{Wire: "wan0", Allow: o.allow, Timeout: o.timeout, Conversations: o.conversations})
+		inject.Options{Wire: "wan0", Allow: o.allow, Timeout: o.timeout, Conversations: o.conversations, Engine: o.engine})
 	return n
 }
 

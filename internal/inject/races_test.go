@@ -84,20 +84,22 @@ func TestIdentityWhenRepliesRaceTheTimeout(t *testing.T) {
 // TestFullTableIsCounted: what finds no room is refused and counted; later
 // packets find room again.
 func TestFullTableIsCounted(t *testing.T) {
-	n := newNetwork(t, networkOptions{timeout: 300 * time.Millisecond, expectations: 100})
-	mustRun(t, n.servers.Command("ip", "route", "add", "blackhole", clientNet))
-	got := n.inject(t, pings(t, 1000, pingServer), inject.RunOptions{})[ping]
-	full := got.Failed[inject.ReasonFull]
-	want := account{Label: "ping", Generated: 1000, Expired: 1000 - full, OnWire: 1000 - full,
-		Failed: map[string]uint64{inject.ReasonFull: full}}
-	if diff := cmp.Diff(want, got, emptyIsNil); diff != "" || full == 0 {
-		t.Errorf("account (-want +got):\n%s", diff)
-	}
-	mustRun(t, n.servers.Command("ip", "route", "del", "blackhole", clientNet))
-	eventually(t, "the table has room again", func() bool {
-		before := n.accounts(t)[ping].Answered
-		list := pings(t, 1, pingServer)
-		return n.inject(t, list, inject.RunOptions{})[ping].Answered == before+1
+	eachEngine(t, func(t *testing.T, engine inject.Engine) {
+		n := newNetwork(t, networkOptions{engine: engine, timeout: 300 * time.Millisecond, expectations: 100})
+		mustRun(t, n.servers.Command("ip", "route", "add", "blackhole", clientNet))
+		got := n.inject(t, pings(t, 1000, pingServer), inject.RunOptions{})[ping]
+		full := got.Failed[inject.ReasonFull]
+		want := account{Label: "ping", Generated: 1000, Expired: 1000 - full, OnWire: 1000 - full,
+			Failed: map[string]uint64{inject.ReasonFull: full}}
+		if diff := cmp.Diff(want, got, emptyIsNil); diff != "" || full == 0 {
+			t.Errorf("account (-want +got):\n%s", diff)
+		}
+		mustRun(t, n.servers.Command("ip", "route", "del", "blackhole", clientNet))
+		eventually(t, "the table has room again", func() bool {
+			before := n.accounts(t)[ping].Answered
+			list := pings(t, 1, pingServer)
+			return n.inject(t, list, inject.RunOptions{})[ping].Answered == before+1
+		})
 	})
 }
 

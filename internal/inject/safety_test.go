@@ -18,37 +18,39 @@ import (
 // TestHostileDestinationsNeverLeave sends packets of all kinds for 10,000
 // destinations outside the allow-list, and watches the wire.
 func TestHostileDestinationsNeverLeave(t *testing.T) {
-	n := newNetwork(t, networkOptions{allow: []netip.Prefix{netip.MustParsePrefix("10.77.2.80/32")}})
-	w := newWitness(t, "wan0")
-	random := rand.New(rand.NewPCG(1, 2))
-	var list []labelled
-	for len(list) < 10_000 {
-		p := hostilePacket(t, random, len(list)%len(n.labels))
-		if netip.AddrFrom4([4]byte(p.ip[16:20])) != netip.MustParseAddr(pingServer) {
-			list = append(list, p)
+	eachEngine(t, func(t *testing.T, engine inject.Engine) {
+		n := newNetwork(t, networkOptions{engine: engine, allow: []netip.Prefix{netip.MustParsePrefix("10.77.2.80/32")}})
+		w := newWitness(t, "wan0")
+		random := rand.New(rand.NewPCG(1, 2))
+		var list []labelled
+		for len(list) < 10_000 {
+			p := hostilePacket(t, random, len(list)%len(n.labels))
+			if netip.AddrFrom4([4]byte(p.ip[16:20])) != netip.MustParseAddr(pingServer) {
+				list = append(list, p)
+			}
 		}
-	}
-	accounts := n.inject(t, list, inject.RunOptions{})
-	var blocked uint64
-	for _, a := range accounts {
-		blocked += a.Blocked
-		if a.OnWire != 0 || a.Generated != a.Blocked {
-			t.Errorf("label %s: %d on the wire, %d of %d blocked", a.Label, a.OnWire, a.Blocked, a.Generated)
+		accounts := n.inject(t, list, inject.RunOptions{})
+		var blocked uint64
+		for _, a := range accounts {
+			blocked += a.Blocked
+			if a.OnWire != 0 || a.Generated != a.Blocked {
+				t.Errorf("label %s: %d on the wire, %d of %d blocked", a.Label, a.OnWire, a.Blocked, a.Generated)
+			}
 		}
-	}
-	if blocked != 10_000 {
-		t.Errorf("%d blocked, want 10000", blocked)
-	}
-	if seen := w.frames(t, true); len(seen) != 0 {
-		t.Errorf("%d frames on the wire; the first: %x", len(seen), seen[0])
-	}
-	drops, err := n.injector.Drops()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if drops.NotAllowed != 10_000 {
-		t.Errorf("the guard dropped %d as not allowed, want 10000", drops.NotAllowed)
-	}
+		if blocked != 10_000 {
+			t.Errorf("%d blocked, want 10000", blocked)
+		}
+		if seen := w.frames(t, true); len(seen) != 0 {
+			t.Errorf("%d frames on the wire; the first: %x", len(seen), seen[0])
+		}
+		drops, err := n.injector.Drops()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if drops.NotAllowed != 10_000 {
+			t.Errorf("the guard dropped %d as not allowed, want 10000", drops.NotAllowed)
+		}
+	})
 }
 
 // hostilePacket is a well-framed packet of any protocol for any address near
@@ -77,26 +79,28 @@ func hostilePacket(tb testing.TB, random *rand.Rand, label int) labelled {
 
 // TestAllowListIsObeyedAtOnce takes a prefix away in the middle of a run.
 func TestAllowListIsObeyedAtOnce(t *testing.T) {
-	n := newNetwork(t, networkOptions{})
-	source := &hooked{packets: packets{list: pings(t, 2000, pingServer)}}
-	w := newWitness(t, "wan0")
-	var before int
-	source.at, source.call = 1000, func() {
-		if err := n.injector.SetAllow(nil); err != nil {
-			t.Error(err)
+	eachEngine(t, func(t *testing.T, engine inject.Engine) {
+		n := newNetwork(t, networkOptions{engine: engine})
+		source := &hooked{packets: packets{list: pings(t, 2000, pingServer)}}
+		w := newWitness(t, "wan0")
+		var before int
+		source.at, source.call = 1000, func() {
+			if err := n.injector.SetAllow(nil); err != nil {
+				t.Error(err)
+			}
+			before = len(w.frames(t, true))
 		}
-		before = len(w.frames(t, true))
-	}
-	if _, err := n.injector.Run(t.Context(), source, inject.RunOptions{Rate: 10_000}); err != nil {
-		t.Fatal(err)
-	}
-	if after := len(w.frames(t, true)); after != 0 {
-		t.Errorf("%d frames left after the list was emptied", after)
-	}
-	got := n.settled(t)[ping]
-	if got.OnWire != uint64(before) || got.Blocked != 2000-got.OnWire {
-		t.Errorf("%d on the wire of which the witness saw %d, %d blocked", got.OnWire, before, got.Blocked)
-	}
+		if _, err := n.injector.Run(t.Context(), source, inject.RunOptions{Rate: 10_000}); err != nil {
+			t.Fatal(err)
+		}
+		if after := len(w.frames(t, true)); after != 0 {
+			t.Errorf("%d frames left after the list was emptied", after)
+		}
+		got := n.settled(t)[ping]
+		if got.OnWire != uint64(before) || got.Blocked != 2000-got.OnWire {
+			t.Errorf("%d on the wire of which the witness saw %d, %d blocked", got.OnWire, before, got.Blocked)
+		}
+	})
 }
 
 // hooked is a source that does something before its at-th packet.
@@ -115,23 +119,25 @@ func (h *hooked) Next() (int, []byte, error) {
 
 // TestNothingLeavesWithoutTheGuard detaches the guard in the middle of a run.
 func TestNothingLeavesWithoutTheGuard(t *testing.T) {
-	n := newNetwork(t, networkOptions{})
-	w := newWitness(t, "wan0")
-	source := &hooked{packets: packets{list: pings(t, 2000, pingServer)}, at: 1000}
-	source.call = func() {
-		inject.DetachGuard(t, n.injector)
-		w.frames(t, true) // what left before
-	}
-	if _, err := n.injector.Run(t.Context(), source, inject.RunOptions{Rate: 10_000}); err != nil {
-		t.Fatal(err)
-	}
-	if after := len(w.frames(t, true)); after != 0 {
-		t.Errorf("%d frames left without a guard", after)
-	}
-	got := n.settled(t)[ping]
-	if lost := got.Failed[inject.ReasonLost]; lost < 1000 || lost != 2000-got.OnWire {
-		t.Errorf("%d lost before the guard, %d on the wire", lost, got.OnWire)
-	}
+	eachEngine(t, func(t *testing.T, engine inject.Engine) {
+		n := newNetwork(t, networkOptions{engine: engine})
+		w := newWitness(t, "wan0")
+		source := &hooked{packets: packets{list: pings(t, 2000, pingServer)}, at: 1000}
+		source.call = func() {
+			inject.DetachGuard(t, n.injector)
+			w.frames(t, true) // what left before
+		}
+		if _, err := n.injector.Run(t.Context(), source, inject.RunOptions{Rate: 10_000}); err != nil {
+			t.Fatal(err)
+		}
+		if after := len(w.frames(t, true)); after != 0 {
+			t.Errorf("%d frames left without a guard", after)
+		}
+		got := n.settled(t)[ping]
+		if lost := got.Failed[inject.ReasonLost]; lost < 1000 || lost != 2000-got.OnWire {
+			t.Errorf("%d lost before the guard, %d on the wire", lost, got.OnWire)
+		}
+	})
 }
 
 func TestOpenErrors(t *testing.T) {

@@ -1,24 +1,26 @@
 package inject
 
 import (
-	"errors"
 	"fmt"
-	"runtime"
-	"unsafe"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
-const (
-	batchSize = 64
-	sendBytes = 4 << 20 // socket buffer: some thousand frames
-)
+const batchSize = 64
 
-// mmsghdr is the kernel's struct mmsghdr; the compiler pads it as C does.
-type mmsghdr struct {
-	header unix.Msghdr
-	sent   uint32
+// path is a way for frames to reach the near end of the injection cable. One
+// goroutine at a time uses it; it allocates nothing once it is open.
+type path interface {
+	// frame is the memory of the batch's frame i: room for the Ethernet header
+	// and as many bytes as the MTU. It is the same until frame i is sent.
+	frame(i int) ([]byte, error)
+	// setLength says how long frame i is, in bytes.
+	setLength(i, n int)
+	// send hands the frames from first up to n, n not included, to the kernel,
+	// in their order, and returns how many it took. The error is why it did
+	// not take the next one, which is not sent then.
+	send(first, n int) (int, error)
+	close() error
 }
 
 // note says whose a frame in the batch is.
@@ -31,41 +33,15 @@ type note struct {
 // sender writes frames to the injection cable in batches. It is not safe for
 // concurrent use, and allocates nothing once it is open.
 type sender struct {
-	fd      int
-	ledger  *ledger
-	failed  func(id uint32) // told of opening frames that could not be sent
-	frames  [][]byte
-	notes   [batchSize]note
-	vectors [batchSize]unix.Iovec
-	headers [batchSize]mmsghdr
-	n       int
+	path   path
+	ledger *ledger
+	failed func(id uint32) // told of opening frames that could not be sent
+	notes  [batchSize]note
+	n      int
 }
 
-func newSender(near netlink.Link, l *ledger, failed func(id uint32)) (*sender, error) {
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("open packet socket (needs CAP_NET_RAW): %w", err)
-	}
-	// Protocol 0: this socket receives nothing.
-	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Ifindex: near.Attrs().Index}); err != nil {
-		return nil, errors.Join(fmt.Errorf("bind packet socket to %s: %w", near.Attrs().Name, err), unix.Close(fd))
-	}
-	// Best effort: a smaller buffer only makes the kernel ask us to wait.
-	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, sendBytes)
-	return newSenderOn(fd, near.Attrs().MTU, l, failed), nil
-}
-
-// newSenderOn makes the buffers of a sender for IP packets of up to mtu bytes.
-func newSenderOn(fd, mtu int, l *ledger, failed func(id uint32)) *sender {
-	s := &sender{fd: fd, ledger: l, failed: failed, frames: make([][]byte, batchSize)}
-	size := headerLen + mtu
-	for i := range s.frames {
-		s.frames[i] = make([]byte, size)
-		s.vectors[i].Base = &s.frames[i][0]
-		s.headers[i].header.Iov = &s.vectors[i]
-		s.headers[i].header.SetIovlen(1)
-	}
-	return s
+func newSender(p path, l *ledger, failed func(id uint32)) *sender {
+	return &sender{path: p, ledger: l, failed: failed}
 }
 
 // room is where the next frame's IP packet is to be written: as many bytes as
@@ -76,12 +52,20 @@ func (s *sender) room() ([]byte, error) {
 			return nil, err
 		}
 	}
-	return s.frames[s.n][headerLen:], nil
+	b, err := s.path.frame(s.n)
+	if err != nil {
+		return nil, err
+	}
+	return b[headerLen:], nil
 }
 
 func (s *sender) commit(hop [6]byte, m meta, length int) {
-	putHeader(s.frames[s.n], hop, m)
-	s.vectors[s.n].SetLen(headerLen + length)
+	b, err := s.path.frame(s.n)
+	if err != nil {
+		return // room has had it: it is the same frame
+	}
+	putHeader(b, hop, m)
+	s.path.setLength(s.n, headerLen+length)
 	s.notes[s.n] = note{label: m.label, opens: m.flags&metaOpens != 0, id: m.id}
 	s.n++
 }
@@ -104,7 +88,7 @@ func (s *sender) flush() error {
 	n := s.n
 	s.n = 0
 	for first := 0; first < n; {
-		sent, err := s.send(first, n)
+		sent, err := s.path.send(first, n)
 		for i := first; i < first+sent; i++ {
 			s.note(i, nil)
 		}
@@ -124,18 +108,6 @@ func (s *sender) flush() error {
 	return nil
 }
 
-// send hands headers[first:n] to the kernel and returns how many it took. The
-// error concerns the first that it did not take.
-func (s *sender) send(first, n int) (int, error) {
-	r, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(s.fd),
-		uintptr(unsafe.Pointer(&s.headers[first])), uintptr(n-first), 0, 0, 0)
-	runtime.KeepAlive(s)
-	if errno != 0 {
-		return 0, errno
-	}
-	return int(r), nil
-}
-
 // note writes down what became of a frame of the batch.
 func (s *sender) note(i int, err error) {
 	n := &s.notes[i]
@@ -149,9 +121,4 @@ func (s *sender) note(i int, err error) {
 	}
 }
 
-func (s *sender) close() error {
-	if err := unix.Close(s.fd); err != nil {
-		return fmt.Errorf("inject: close packet socket: %w", err)
-	}
-	return nil
-}
+func (s *sender) close() error { return s.path.close() }

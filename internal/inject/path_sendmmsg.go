@@ -1,0 +1,75 @@
+package inject
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"unsafe"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+const sendBytes = 4 << 20 // socket buffer: some thousand frames
+
+// mmsghdr is the kernel's struct mmsghdr; the compiler pads it as C does.
+type mmsghdr struct {
+	header unix.Msghdr
+	sent   uint32
+}
+
+// sendmmsg is the path through a packet socket, a batch with each call. Every
+// kernel and every MTU has it.
+type sendmmsg struct {
+	fd      int
+	frames  [batchSize][]byte
+	vectors [batchSize]unix.Iovec
+	headers [batchSize]mmsghdr
+}
+
+func newSendmmsg(near netlink.Link) (*sendmmsg, error) {
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open packet socket (needs CAP_NET_RAW): %w", err)
+	}
+	// Protocol 0: this socket receives nothing.
+	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Ifindex: near.Attrs().Index}); err != nil {
+		return nil, errors.Join(fmt.Errorf("bind packet socket to %s: %w", near.Attrs().Name, err), unix.Close(fd))
+	}
+	// Best effort: a smaller buffer only makes the kernel ask us to wait.
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, sendBytes)
+	return newSendmmsgOn(fd, near.Attrs().MTU), nil
+}
+
+// newSendmmsgOn makes the buffers for IP packets of up to mtu bytes.
+func newSendmmsgOn(fd, mtu int) *sendmmsg {
+	p := &sendmmsg{fd: fd}
+	for i := range p.frames {
+		p.frames[i] = make([]byte, headerLen+mtu)
+		p.vectors[i].Base = &p.frames[i][0]
+		p.headers[i].header.Iov = &p.vectors[i]
+		p.headers[i].header.SetIovlen(1)
+	}
+	return p
+}
+
+func (p *sendmmsg) frame(i int) ([]byte, error) { return p.frames[i], nil }
+
+func (p *sendmmsg) setLength(i, n int) { p.vectors[i].SetLen(n) }
+
+func (p *sendmmsg) send(first, n int) (int, error) {
+	r, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(p.fd),
+		uintptr(unsafe.Pointer(&p.headers[first])), uintptr(n-first), 0, 0, 0)
+	runtime.KeepAlive(p)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(r), nil
+}
+
+func (p *sendmmsg) close() error {
+	if err := unix.Close(p.fd); err != nil {
+		return fmt.Errorf("inject: close packet socket: %w", err)
+	}
+	return nil
+}
