@@ -66,7 +66,7 @@ func TestErrorsAreOneClearLine(t *testing.T) {
 		{"host name in a filter", []string{"check", "-c", "host.toml"}, ExitFailed,
 			`host.toml:8: label "dns": filter "udp and host resolver.test": syntax error at "resolver.test": no keyword of pcap-filter(7), and host names are not looked up: write an address`},
 		{"unknown key", []string{"check", "-c", "key.toml"}, ExitFailed,
-			`key.toml:12: unknown key "rat" in [inject]: known are rate, source, source_address, timeout`},
+			`key.toml:12: unknown key "rat" in [inject]: known are rate, source, source_address, engine, timeout`},
 		{"several faults", []string{"check", "-c", "three.toml"}, ExitFailed,
 			`three.toml:1: gateway.wan is missing: the interface on the test servers' side, such as "wan0"
 three.toml:1: no [[label]]: at least one is needed, with a name and a filter

@@ -136,6 +136,7 @@ func openService(cfg config.Config, o serviceOptions, log *slog.Logger) (_ *serv
 		return nil, err
 	}
 	s.valve.injector = s.wire.injector
+	log.Info("frames are sent by " + s.wire.injector.Engine().String())
 	return s, s.loadCurrent()
 }
 

@@ -32,6 +32,7 @@ func settings() []setting {
 		{"inject.rate", true, func(c config.Config) any { return c.Inject.Rate }},
 		{"inject.source", false, func(c config.Config) any { return c.Inject.Source }},
 		{"inject.source_address", false, func(c config.Config) any { return c.Inject.SourceAddress }},
+		{"inject.engine", false, func(c config.Config) any { return c.Inject.Engine }},
 		{"inject.timeout", false, func(c config.Config) any { return c.Inject.Timeout }},
 		{"state.dir", false, func(c config.Config) any { return c.State.Dir }},
 		{"state.max_bytes", true, func(c config.Config) any { return c.State.MaxBytes }},

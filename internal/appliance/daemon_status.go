@@ -19,7 +19,8 @@ type Status struct {
 	Paused        bool            `json:"paused"`
 	Started       time.Time       `json:"started"`
 	UptimeSeconds float64         `json:"uptime_seconds"`
-	Rate          float64         `json:"rate"` // packets per second that are asked for
+	Rate          float64         `json:"rate"`   // packets per second that are asked for
+	Engine        string          `json:"engine"` // that sends, and what was measured to choose it
 	Allow         []string        `json:"allow"`
 	Model         *ModelStatus    `json:"model,omitempty"`    // none before the first training
 	Training      *TrainingStatus `json:"training,omitempty"` // none while nothing is trained
@@ -168,7 +169,7 @@ func (s *service) Status(context.Context) (any, error) {
 	cfg, now := s.cfg.Load(), time.Now()
 	out := Status{
 		Version: s.options.version, State: s.state(), Line: s.lineOf(totalOf(counts)), Paused: s.valve.isPaused(),
-		Started: s.started, UptimeSeconds: now.Sub(s.started).Seconds(), Rate: s.asked(), Allow: texts(cfg.Safety.Allow),
+		Started: s.started, UptimeSeconds: now.Sub(s.started).Seconds(), Rate: s.asked(), Engine: s.wire.injector.Engine().String(), Allow: texts(cfg.Safety.Allow),
 		Missing: s.shortfalls(), All: reportAll(counts), Tasks: s.tasks.tasks(),
 	}
 	for _, c := range counts {

@@ -25,7 +25,7 @@ func (r *InjectReport) print(w io.Writer) error {
 	if r.Learned {
 		asked += " (learned)"
 	}
-	fmt.Fprintf(w, "\nrate: %s packets/s asked, %.6g achieved over %.1f s\n", asked, r.RateAchieved, r.Seconds)
+	fmt.Fprintf(w, "\nrate: %s packets/s asked, %.6g achieved over %.1f s; engine %s\n", asked, r.RateAchieved, r.Seconds, r.Engine)
 	for _, warning := range r.Warnings {
 		if _, err := fmt.Fprintf(w, "warning: %s\n", warning); err != nil {
 			return err

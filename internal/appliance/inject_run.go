@@ -22,6 +22,7 @@ type InjectReport struct {
 	Model        string        `json:"model,omitempty"` // directory
 	Files        []string      `json:"files,omitempty"` // of --pcap
 	Seed         uint64        `json:"seed"`
+	Engine       string        `json:"engine"`        // that sent, and what was measured to choose it
 	Learned      bool          `json:"learned"`       // the gaps are the captured ones
 	RateAsked    float64       `json:"rate_asked"`    // packets per second over all labels
 	RateAchieved float64       `json:"rate_achieved"` // 0 for fewer than two packets
@@ -251,6 +252,7 @@ func (p *Program) runInject(ctx context.Context, j *injection, w *wire) error {
 // measure fills in the report.
 func (j *injection) measure(w *wire, counts []labelCounts, summary inject.Summary) error {
 	r := &j.report
+	r.Engine = w.injector.Engine().String()
 	r.RateAchieved, r.Seconds = summary.Rate(), summary.Elapsed.Seconds()
 	for _, c := range counts {
 		r.Labels = append(r.Labels, reportOf(c))

@@ -96,7 +96,7 @@ func openWire(cfg config.Config, origins origin) (*wire, error) {
 	}
 	judged := verify.Options{Interface: shape.replies, Leaving: shape.behind != "", Timeout: cfg.Inject.Timeout}
 	injected := inject.Options{
-		Wire: cfg.Gateway.WAN, Behind: shape.behind, OwnSource: shape.ownSource,
+		Wire: cfg.Gateway.WAN, Behind: shape.behind, OwnSource: shape.ownSource, Engine: inject.Engine(cfg.Inject.Engine),
 		Allow: cfg.Safety.Allow, MaxRate: cfg.Safety.MaxRate, Timeout: cfg.Inject.Timeout,
 	}
 	for _, l := range cfg.Labels {

@@ -60,6 +60,7 @@ type Inject struct {
 	Rate          Rate
 	Source        Source
 	SourceAddress SourceAddress
+	Engine        Engine
 	Timeout       time.Duration // a reply later than this counts as expired
 }
 
@@ -105,7 +106,7 @@ func Default() Config {
 		Gateway: Gateway{NAT: NATAuto},
 		Safety:  Safety{MaxRate: 1000},
 		Train:   Train{Schedule: "0 */6 * * *", MinPackets: 500, Recipe: RecipeGAN, MaxMemory: 2 << 30},
-		Inject:  Inject{Rate: Rate{PerSecond: 50}, Source: SourceModel, SourceAddress: SourceAddressAuto, Timeout: 2 * time.Second},
+		Inject:  Inject{Rate: Rate{PerSecond: 50}, Source: SourceModel, SourceAddress: SourceAddressAuto, Engine: EngineSendmmsg, Timeout: 2 * time.Second},
 		State:   State{Dir: "/var/lib/pacgan-appliance", MaxBytes: 2 << 30},
 		Web:     Web{Listen: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 9746)},
 		Log:     Log{Level: LogInfo},

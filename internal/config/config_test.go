@@ -102,6 +102,7 @@ max_memory = "512MiB"
 rate = "learned"
 source = "capture"
 source_address = "interface"
+engine = "auto"
 timeout = "1500ms"
 [state]
 dir = "/srv/pacgan/"
@@ -127,7 +128,7 @@ func everyKeyConfig() Config {
 			{Name: "other", Filter: "ip", Answer: AnswerReply, Share: 1},
 		},
 		Train:  Train{Schedule: "@every 90m", MinPackets: 16, Recipe: RecipeTree, MaxMemory: 512 << 20},
-		Inject: Inject{Rate: Rate{Learned: true}, Source: SourceCapture, SourceAddress: SourceAddressInterface, Timeout: 1500 * time.Millisecond},
+		Inject: Inject{Rate: Rate{Learned: true}, Source: SourceCapture, SourceAddress: SourceAddressInterface, Engine: EngineAuto, Timeout: 1500 * time.Millisecond},
 		State:  State{Dir: "/srv/pacgan", MaxBytes: 32 << 20},
 		Web:    Web{Listen: netip.MustParseAddrPort("[::1]:80")},
 		IDS:    IDS{EVE: "/var/log/eve.json"},

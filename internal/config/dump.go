@@ -16,7 +16,7 @@ func (c Config) Dump() ([]byte, error) {
 		Train: rawTrain{Schedule: c.Train.Schedule, MinPackets: c.Train.MinPackets,
 			Recipe: string(c.Train.Recipe), MaxMemory: c.Train.MaxMemory.String()},
 		Inject: rawInject{Rate: c.Inject.Rate.raw(), Source: string(c.Inject.Source), SourceAddress: string(c.Inject.SourceAddress),
-			Timeout: c.Inject.Timeout.String()},
+			Engine: string(c.Inject.Engine), Timeout: c.Inject.Timeout.String()},
 		State: rawState{Dir: c.State.Dir, MaxBytes: c.State.MaxBytes.String()},
 		Web:   rawWeb{Listen: ""},
 		IDS:   rawIDS{EVE: c.IDS.EVE},

@@ -128,11 +128,12 @@ config.toml:8: train.schedule "0 25 * * *": end of range (25) above maximum (23)
 config.toml:9: train.min_packets 3: must be a whole number of packets, at least 16
 config.toml:10: train.recipe "magic": must be one of gan, paper, tree
 config.toml:11: train.max_memory "1MiB": must be at least 64MiB`},
-		{"inject", minimal + "[inject]\nrate = \"fast\"\nsource = \"pcap\"\nsource_address = \"mine\"\ntimeout = 2\n", `
+		{"inject", minimal + "[inject]\nrate = \"fast\"\nsource = \"pcap\"\nsource_address = \"mine\"\nengine = \"dpdk\"\ntimeout = 2\n", `
 config.toml:8: inject.rate "fast": must be a number above 0, at most 10000000, in packets per second, or "learned"
 config.toml:9: inject.source "pcap": must be one of model, capture
 config.toml:10: inject.source_address "mine": must be one of auto, packet, interface
-config.toml:11: inject.timeout 2: must be a time such as "2s" or "500ms", from 1ms to 1h`},
+config.toml:11: inject.engine "dpdk": must be one of auto, sendmmsg, xdp
+config.toml:12: inject.timeout 2: must be a time such as "2s" or "500ms", from 1ms to 1h`},
 		{"faster than allowed", minimal + "[inject]\nrate = 1000.5\n", `
 config.toml:8: inject.rate 1000.5: above safety.max_rate 1000`},
 		{"state, web, ids", minimal + "state = {dir = \"var\", max_bytes = \"1MiB\"}\n", `

@@ -103,6 +103,7 @@ func (p *parser) read(r raw) {
 	setKey(p, "inject.source", r.Inject.Source, &c.Inject.Source, oneOf(SourceModel, SourceCapture))
 	setKey(p, "inject.source_address", r.Inject.SourceAddress, &c.Inject.SourceAddress,
 		oneOf(SourceAddressAuto, SourceAddressPacket, SourceAddressInterface))
+	setKey(p, "inject.engine", r.Inject.Engine, &c.Inject.Engine, oneOf(EngineAuto, EngineSendmmsg, EngineXDP))
 	setKey(p, "inject.timeout", r.Inject.Timeout, &c.Inject.Timeout, timeout)
 	setKey(p, "state.dir", r.State.Dir, &c.State.Dir, absolutePath)
 	setKey(p, "state.max_bytes", r.State.MaxBytes, &c.State.MaxBytes, atLeast(MinStateBytes))

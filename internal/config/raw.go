@@ -56,6 +56,7 @@ type rawInject struct {
 	Rate          any `toml:"rate"`
 	Source        any `toml:"source"`
 	SourceAddress any `toml:"source_address"`
+	Engine        any `toml:"engine"`
 	Timeout       any `toml:"timeout"`
 }
 

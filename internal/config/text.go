@@ -59,6 +59,16 @@ const (
 	SourceAddressInterface SourceAddress = "interface" // the wan interface's
 )
 
+// Engine says how injected frames are handed to the kernel.
+type Engine string
+
+// The values of inject.engine.
+const (
+	EngineAuto     Engine = "auto"     // the faster one, measured at start
+	EngineSendmmsg Engine = "sendmmsg" // a packet socket
+	EngineXDP      Engine = "xdp"      // an AF_XDP socket in copy mode
+)
+
 // LogLevel is the least important kind of event that is logged.
 type LogLevel string
 
