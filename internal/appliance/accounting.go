@@ -5,6 +5,7 @@ import (
 	"maps"
 	"time"
 
+	"pacgan-appliance/internal/model"
 	"pacgan-appliance/internal/quality"
 	"pacgan-appliance/internal/verify"
 )
@@ -130,6 +131,7 @@ type LabelReport struct {
 	Wilson95    [2]float64     `json:"wilson95"`
 	RTT         RTTMillis      `json:"rtt_ms"`
 	Quality     quality.Report `json:"quality,omitzero"`
+	Ceiling     *model.Outcome `json:"ceiling,omitempty"` // of captured packets, injected as a control; nil: none was
 }
 
 // reportOf makes a label's report, its quality aside.

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pacgan-appliance/internal/control"
+	"pacgan-appliance/internal/model"
 )
 
 // watchInterval is how often status is drawn anew on a terminal.
@@ -133,7 +134,7 @@ func (s *Status) write(w io.Writer) error {
 }
 
 func statusHeader() []string {
-	return []string{"label", "captured", "generated", "on wire", "answered", "success", "95 % interval", "rejected", "expired", "in flight", "other", "RTT p50 ms"}
+	return []string{"label", "captured", "generated", "on wire", "answered", "success", "95 % interval", "ceiling", "rejected", "expired", "in flight", "other", "RTT p50 ms"}
 }
 
 // rows are the table's cells, of each label and of all.
@@ -158,10 +159,18 @@ func statusRow(name string, captured uint64, l LabelReport) []string {
 		interval = fmt.Sprintf("%.2f-%.2f", 100*l.Wilson95[0], 100*l.Wilson95[1])
 	}
 	return []string{
-		name, thousands(captured), thousands(l.Generated), thousands(l.OnWire), thousands(l.Answered), success, interval,
+		name, thousands(captured), thousands(l.Generated), thousands(l.OnWire), thousands(l.Answered), success, interval, ceilingCell(l.Ceiling),
 		thousands(l.rejectedTotal()), thousands(l.Expired), thousands(l.Inflight),
 		thousands(l.Malformed + l.Blocked + l.Failed + l.Unasked), fmt.Sprintf("%.2f", l.RTT.P50),
 	}
+}
+
+// ceilingCell is the success rate of captured packets and of how many.
+func ceilingCell(o *model.Outcome) string {
+	if o == nil || o.Decided == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%s of %s", percent(o.Rate), thousands(o.Decided))
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

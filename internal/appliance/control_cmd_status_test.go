@@ -13,6 +13,8 @@ func TestStatusForAPerson(t *testing.T) {
 		Label: "dns", SuccessRate: 0.9, Wilson95: [2]float64{0.8256, 0.9448}, RTT: RTTMillis{P50: 1.25},
 		Counts: Counts{Generated: 1110, Answered: 90, Rejected: map[string]uint64{"nxdomain": 4}, Expired: 6, Inflight: 10, Blocked: 1000, OnWire: 110},
 	}
+	ceiling := outcomeOf(40, share(39, 40))
+	dns.Ceiling = &ceiling
 	s := Status{
 		Line: "injecting 50/s", UptimeSeconds: 7300, Model: &ModelStatus{ID: "m1", Recipe: "gan"},
 		Training: &TrainingStatus{Seconds: 61, Step: 1200, Steps: 4500}, TrainingError: "no memory",
@@ -34,10 +36,10 @@ warning: 1,200 packets lost between the socket and the guard: see "ip -s link sh
 warning: 3 frames dropped by wan0 while it was to send them: see "ip -s link show wan0"
 task injector: restarts: 1, the last because: no cable
 task verifier: waits for its restart, ended because: no ring
-  label  captured  generated  on wire  answered  success  95 % interval  rejected  expired  in flight  other  RTT p50 ms
-    dns     1,234      1,110      110        90  90.00 %    82.56-94.48         4        6         10  1,000        1.25
-   ping         1          0        0         0        -              -         0        0          0      0        0.00
-    all     1,235      1,110      110        90  90.00 %    82.56-94.48         4        6         10  1,000        1.25
+  label  captured  generated  on wire  answered  success  95 % interval        ceiling  rejected  expired  in flight  other  RTT p50 ms
+    dns     1,234      1,110      110        90  90.00 %    82.56-94.48  97.50 % of 40         4        6         10  1,000        1.25
+   ping         1          0        0         0        -              -              -         0        0          0      0        0.00
+    all     1,235      1,110      110        90  90.00 %    82.56-94.48  97.50 % of 40         4        6         10  1,000        1.25
 `
 	var got strings.Builder
 	must(t, s.write(&got))

@@ -53,6 +53,7 @@ type service struct {
 	page    net.Listener // of the web task until it first runs
 	history *web.History
 
+	recent   *recent       // packets to inject as a control
 	captured atomic.Uint64 // packets that the capture handed over
 	storing  pulse         // when it did last, or the dataset was flushed
 	current  atomic.Pointer[liveModel]
@@ -102,7 +103,7 @@ func socketPath(cfg config.Config, runtimeDirectory string) string {
 func openService(cfg config.Config, o serviceOptions, log *slog.Logger) (_ *service, err error) {
 	s := &service{
 		options: o, log: log, models: filepath.Join(cfg.State.Dir, modelsDir), notify: notifySystemd, started: time.Now(),
-		trainer: newTrainer(), valve: newValve(rateOf(cfg)),
+		trainer: newTrainer(), valve: newValve(rateOf(cfg)), recent: newRecent(),
 	}
 	s.cfg.Store(&cfg)
 	s.tasks = newSupervisor(s.jobs(), log)
@@ -137,6 +138,9 @@ func openService(cfg config.Config, o serviceOptions, log *slog.Logger) (_ *serv
 	}
 	s.valve.injector = s.wire.injector
 	log.Info("frames are sent by " + s.wire.injector.Engine().String())
+	if err = s.recent.load(s.store, labelNames(cfg)); err != nil {
+		return nil, err
+	}
 	return s, s.loadCurrent()
 }
 
@@ -171,7 +175,7 @@ func (s *service) close() error {
 func (s *service) loadCurrent() error {
 	id, err := model.Current(s.models)
 	if errors.Is(err, model.ErrNoModel) {
-		return nil
+		return s.replay()
 	}
 	if err != nil {
 		return err
@@ -187,19 +191,18 @@ func (s *service) use(id string) error {
 	}
 	s.changing.Lock()
 	defer s.changing.Unlock()
-	live, err := s.newLiveModel(id, manifest, m, *s.cfg.Load())
+	mixed, err := s.mixtureOf(id, manifest, m, *s.cfg.Load())
 	if err != nil {
 		return err
 	}
-	s.draw(live)
+	s.draw(mixed)
 	return nil
 }
 
 // newLiveModel makes a model that is loaded ready to draw from, mixed as cfg
 // says. Labels that it has not learned are left out.
 func (s *service) newLiveModel(id string, manifest *model.Manifest, m *model.Model, cfg config.Config) (*liveModel, error) {
-	live := &liveModel{id: id, manifest: manifest, model: m}
-	live.seed = uint64(time.Now().UnixNano()) // another one each time: packets must not come again
+	live := &liveModel{id: id, manifest: manifest, model: m, seed: seedNow()}
 	known := cfg
 	known.Labels = nil
 	for _, l := range cfg.Labels {
@@ -223,24 +226,8 @@ func (s *service) newLiveModel(id string, manifest *model.Manifest, m *model.Mod
 	return live, nil
 }
 
-// mix makes the current model ready for another config; nil without a model.
-func (s *service) mix(cfg config.Config) (*liveModel, error) {
-	now := s.current.Load()
-	if now == nil {
-		return nil, nil
-	}
-	return s.newLiveModel(now.id, now.manifest, now.model, cfg)
-}
-
-// draw has packets drawn from a model. It takes over between two packets.
-func (s *service) draw(m *liveModel) {
-	s.current.Store(m)
-	s.valve.fill(m.source)
-	if len(m.lacks) > 0 {
-		s.log.Warn("the model in use lacks labels: they are trained once there are enough packets", "model", m.id, "labels", strings.Join(m.lacks, ", "))
-	}
-	s.log.Info("drawing packets from model", "model", m.id, "seed", m.seed)
-}
+// seedNow is another seed each time: generated packets must not come again.
+func seedNow() uint64 { return uint64(time.Now().UnixNano()) }
 
 // jobs are the daemon's tasks, each with its sign of life.
 func (s *service) jobs() []job {
@@ -272,6 +259,7 @@ func (s *service) run(ctx context.Context) error {
 // counts, and not the daemon.
 func (s *service) keep(p packet.Packet) error {
 	s.captured.Add(1)
+	s.recent.offer(p)
 	return s.forgiveFull(s.store.Append(p))
 }
 

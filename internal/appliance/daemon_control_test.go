@@ -77,8 +77,10 @@ func (d *running) start(t *testing.T) {
 	d.cmd = exec.Command("/proc/self/exe", "run", "-c", d.config)
 	d.cmd.Stderr = d.stderr
 	must(t, d.cmd.Start())
+	d.ended = false
 	t.Cleanup(func() {
 		if !d.ended {
+			d.ended = true
 			_ = d.cmd.Process.Kill()
 			_ = d.cmd.Wait()
 		}

@@ -38,13 +38,13 @@ func rateOf(cfg config.Config) float64 {
 // rate while it has a source and is not paused.
 type valve struct {
 	injector *inject.Injector
-	source   atomic.Pointer[source]
+	feed     feed
 
 	mu      sync.Mutex
 	paused  bool
 	rate    float64
 	passing *passage      // nil while nothing passes
-	changed chan struct{} // closed when one of the above, or the first source, is new
+	changed chan struct{} // closed when one of the above, or something to inject, is new
 }
 
 func newValve(rate float64) *valve { return &valve{rate: rate, changed: make(chan struct{})} }
@@ -59,36 +59,27 @@ type passage struct {
 	done   chan struct{}
 }
 
-// Next implements inject.Source: a new model takes over between two packets.
-func (p *passage) Next() (label int, ip []byte, err error) {
+// Next implements inject.Source.
+func (p *passage) Next() (slot int, ip []byte, err error) {
 	if p.ending.Load() {
 		return 0, nil, io.EOF
 	}
-	source := p.valve.source.Load()
-	if source == nil {
-		return 0, nil, io.EOF
-	}
 	p.taken.beat()
-	return source.Next()
+	return p.valve.feed.Next()
 }
 
 // due is when the next packet is due, beside the rate.
-func (p *passage) due() time.Duration {
-	source := p.valve.source.Load()
-	if source == nil {
-		return 0 // to hear that there is none
-	}
-	return source.due()
-}
+func (p *passage) due() time.Duration { return p.valve.feed.due() }
 
-// fill gives the valve a source, in the place of the one it had.
-func (v *valve) fill(source *source) {
+// fill gives the valve what to inject, in the place of what it had.
+func (v *valve) fill(main *source, control *controls) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if len(source.left) == 0 {
-		source = nil // a model of other labels: nothing passes
+	if main != nil && len(main.left) == 0 {
+		main = nil // a model of other labels: nothing passes
 	}
-	v.source.Store(source)
+	v.feed.main.Store(main)
+	v.feed.control.Store(control)
 	v.changedLocked()
 }
 
@@ -121,7 +112,7 @@ func (v *valve) run(ctx context.Context) error {
 func (v *valve) begin(ctx context.Context) (*passage, context.Context, <-chan struct{}) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.paused || v.source.Load() == nil {
+	if v.paused || !v.feed.ready() {
 		return nil, nil, v.changed
 	}
 	p := &passage{valve: v, rate: v.rate, done: make(chan struct{})}
@@ -250,12 +241,7 @@ func (v *valve) alive(context.Context) error {
 	if p == nil {
 		return nil
 	}
-	limit := injectLimit + time.Duration(3/p.rate*float64(time.Second))
-	if source := v.source.Load(); source != nil {
-		if learned, ok := source.order.(*learnedOrder); ok {
-			limit += learned.longest()
-		}
-	}
+	limit := injectLimit + time.Duration(3/p.rate*float64(time.Second)) + v.feed.longest()
 	if age := p.taken.age(); age > limit {
 		return fmt.Errorf("no packet taken for %v", age.Round(time.Second))
 	}

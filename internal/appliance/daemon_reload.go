@@ -68,7 +68,7 @@ type undoable struct {
 // where a later one does; then what cannot.
 func (s *service) apply(next config.Config) error {
 	now := *s.cfg.Load()
-	var mixed *liveModel
+	var mixed *mixture
 	nothing := func() error { return nil }
 	steps := []undoable{
 		{func() error { return s.valve.allow(next.Safety.Allow) }, func() error { return s.valve.allow(now.Safety.Allow) }},
@@ -87,9 +87,7 @@ func (s *service) apply(next config.Config) error {
 	}
 	s.cfg.Store(&next)
 	s.options.setLevel(next.Log.Level)
-	if mixed != nil {
-		s.draw(mixed)
-	}
+	s.draw(mixed)
 	s.valve.setRate(rateOf(next))
 	return nil
 }

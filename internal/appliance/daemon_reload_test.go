@@ -205,8 +205,7 @@ func TestReloadRefused(t *testing.T) {
 		{"all or nothing", func(c *config.Config) {
 			c.Inject.Rate.PerSecond, c.Labels[0].Filter, c.State.Dir = 5, "icmp", "/tmp/elsewhere"
 		}, "state.dir changed, which needs a restart"},
-		{"not possible", func(c *config.Config) { c.Inject.Source = config.SourceCapture },
-			`inject.source "capture": this version injects from a model only`},
+		{"source", func(c *config.Config) { c.Inject.Source = config.SourceCapture }, "inject.source changed, which needs a restart"},
 		{"IPv6", func(c *config.Config) { c.Safety.Allow = []netip.Prefix{netip.MustParsePrefix("fd00::/8")} },
 			"allow-list: prefix fd00::/8 is not IPv4"},
 	}

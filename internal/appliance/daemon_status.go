@@ -82,23 +82,12 @@ func (s *service) state() string {
 	switch {
 	case s.valve.isPaused():
 		return statePaused
-	case s.valve.source.Load() != nil:
+	case s.valve.feed.main.Load() != nil:
 		return stateInjecting
 	case s.trainer.running.Load() != nil:
 		return stateTraining
 	}
 	return stateCapturing
-}
-
-// counts reads the counts of what the model in use, and those before it, had
-// injected, while packets pass: of the config's labels, in its order, and then
-// of labels that a reload took away.
-func (s *service) counts() ([]labelCounts, error) {
-	all, err := s.wire.passingCounts()
-	if err != nil {
-		return nil, err
-	}
-	return s.wire.slots.of(fromModel, labelNames(*s.cfg.Load()), all), nil
 }
 
 // line is what the daemon is doing, in one line.
@@ -107,19 +96,29 @@ func (s *service) line() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return s.lineOf(totalOf(counts)), nil
+	return s.lineOf(counts), nil
 }
 
-func (s *service) lineOf(all Counts) string {
-	success := all.success()
+func (s *service) lineOf(counts tally) string {
+	replays := s.replays()
+	success := totalOf(counts[fromModel]).success()
+	if replays {
+		success = totalOf(counts[fromCapture]).success()
+	}
 	answered := fmt.Sprintf("%s answered (%s of %s)", percent(success.Rate), thousands(success.Answered), thousands(success.Decided))
 	switch s.state() {
 	case statePaused:
 		return "paused, " + answered
 	case stateInjecting:
+		if replays {
+			return fmt.Sprintf("injecting captured packets %s, %s", s.pace(), answered)
+		}
 		age := time.Since(s.current.Load().manifest.Created)
 		return fmt.Sprintf("injecting %s, %s, model %s old%s", s.pace(), answered, roughly(age), s.untrained())
 	case stateCapturing:
+		if replays {
+			return "capturing: waits for packets of every label to inject"
+		}
 		if missing := s.missing(); missing != "" {
 			return "capturing: " + missing + " packets"
 		}
@@ -144,8 +143,8 @@ func (s *service) untrained() string {
 // asked is the rate that is asked for, in packets per second.
 func (s *service) asked() float64 {
 	most := rateOf(*s.cfg.Load())
-	if live := s.current.Load(); live != nil {
-		if learned, ok := live.source.order.(*learnedOrder); ok {
+	if main := s.valve.feed.main.Load(); main != nil {
+		if learned, ok := main.order.(*learnedOrder); ok {
 			return min(learned.rate(), most)
 		}
 	}
@@ -168,13 +167,19 @@ func (s *service) Status(context.Context) (any, error) {
 	}
 	cfg, now := s.cfg.Load(), time.Now()
 	out := Status{
-		Version: s.options.version, State: s.state(), Line: s.lineOf(totalOf(counts)), Paused: s.valve.isPaused(),
+		Version: s.options.version, State: s.state(), Line: s.lineOf(counts), Paused: s.valve.isPaused(),
 		Started: s.started, UptimeSeconds: now.Sub(s.started).Seconds(), Rate: s.asked(), Engine: s.wire.injector.Engine().String(), Allow: texts(cfg.Safety.Allow),
-		Missing: s.shortfalls(), All: reportAll(counts), Tasks: s.tasks.tasks(),
+		Missing: s.shortfalls(), All: reportAll(counts[fromModel]), Tasks: s.tasks.tasks(),
 	}
-	for _, c := range counts {
-		out.Labels = append(out.Labels, reportOf(c))
+	ceilings := counts.ceilings()
+	for _, c := range counts[fromModel] {
+		l := reportOf(c)
+		if ceiling, ok := ceilings[c.name]; ok {
+			l.Ceiling = &ceiling
+		}
+		out.Labels = append(out.Labels, l)
 	}
+	out.All.Ceiling = counts.ceiling()
 	if m := s.current.Load(); m != nil {
 		out.Model = &ModelStatus{
 			ID: m.id, Recipe: string(m.model.Recipe), Created: m.manifest.Created, AgeSeconds: now.Sub(m.manifest.Created).Seconds(),

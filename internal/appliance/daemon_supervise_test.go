@@ -142,7 +142,7 @@ func TestPulse(t *testing.T) {
 func TestValveAlive(t *testing.T) {
 	v := newValve(0.1)
 	must(t, v.alive(t.Context())) // nothing passes
-	v.fill(&source{})
+	v.fill(&source{order: newShareOrder([]float64{1}), left: []int{endless}}, nil)
 	p, _, _ := v.begin(t.Context())
 	must(t, v.alive(t.Context()))
 	p.taken.at.Store(monotonic() - int64(59*time.Second))

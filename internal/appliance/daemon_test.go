@@ -148,7 +148,7 @@ func TestServable(t *testing.T) {
 		want string
 	}{
 		{"good", func(*config.Config) {}, ""},
-		{"capture", func(c *config.Config) { c.Inject.Source = config.SourceCapture }, `inject.source "capture": this version injects from a model only`},
+		{"capture", func(c *config.Config) { c.Inject.Source = config.SourceCapture }, ""},
 		{"contains", func(c *config.Config) { c.Labels[0].Contains = "x" }, `label "dns": contains: this version judges an HTTP response by its status only`},
 	}
 	for _, tt := range tests {

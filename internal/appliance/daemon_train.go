@@ -103,6 +103,9 @@ func (s *service) trainAlways(ctx context.Context) error {
 			asked = true
 		case <-tick.C:
 		}
+		if err := s.replay(); err != nil {
+			return err
+		}
 		now := time.Now()
 		due, err := table.due(s.cfg.Load().Train.Schedule, now)
 		if err != nil {
@@ -112,6 +115,7 @@ func (s *service) trainAlways(ctx context.Context) error {
 		first := live == nil || len(live.lacks) > 0
 		missing := s.missing()
 		switch {
+		case s.replays() && !asked: // nothing is drawn from models
 		case asked, first && missing == "" && now.After(retry), due && missing == "":
 			if !s.train(ctx) {
 				retry = time.Now().Add(retryInterval)

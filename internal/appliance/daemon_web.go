@@ -97,7 +97,7 @@ func (s *service) snapshot() (web.Snapshot, error) {
 		return web.Snapshot{}, err
 	}
 	out := web.Snapshot{
-		Time: time.Now(), Started: s.started, Version: s.options.version, State: s.webState(), Status: s.lineOf(totalOf(counts)),
+		Time: time.Now(), Started: s.started, Version: s.options.version, State: s.webState(), Status: s.lineOf(counts),
 		RateAsked: s.asked(), Frames: status.Capture.Seen, Drops: status.Drops.byReason(),
 	}
 	captures, missing := map[string]LabelCaptureStatus{}, map[string]int{}
@@ -107,7 +107,7 @@ func (s *service) snapshot() (web.Snapshot, error) {
 	for _, m := range s.shortfalls() {
 		missing[m.Label] = m.Need - m.Have
 	}
-	for _, c := range counts {
+	for _, c := range counts[fromModel] {
 		captured := captures[c.name]
 		out.Labels = append(out.Labels, web.Label{
 			Name: c.name, Answer: c.answer, Counts: webCounts(c.Counts), Success: c.success(),

@@ -75,8 +75,6 @@ func (p *Program) serve(ctx context.Context, path string) error {
 // better no start than another behaviour than the one asked for.
 func servable(cfg config.Config) error {
 	switch {
-	case cfg.Inject.Source == config.SourceCapture:
-		return errors.New(`inject.source "capture": this version injects from a model only`)
 	}
 	for _, l := range cfg.Labels {
 		if l.Contains != "" {

@@ -55,3 +55,12 @@ func keys(packets []values) map[coverageKey]bool {
 	}
 	return set
 }
+
+// Variety counts how many of the packets equal an earlier one, checksums
+// aside, and how many distinct things the others ask for, as Report.Coverage
+// defines them. Each packet starts at its IPv4 header.
+func Variety(packets [][]byte) (duplicates, keyCount int) {
+	var r Report
+	r.sets(packets, nil)
+	return r.N.Duplicates, len(keys(readAll(packets)))
+}
