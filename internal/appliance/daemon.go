@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
+	"golang.org/x/sync/errgroup"
 
 	"pacgan-appliance/internal/config"
 	"pacgan-appliance/internal/control"
@@ -29,6 +29,12 @@ import (
 const (
 	flushInterval  = time.Second     // captured packets to the disk
 	statusInterval = 2 * time.Second // systemd's status line
+)
+
+// How the daemon waits until all of it is up.
+const (
+	startLimit = 10 * time.Second // for all tasks' signs of life
+	startTick  = 100 * time.Millisecond
 )
 
 // historyFile is where, in the state directory, the page's history is kept.
@@ -50,17 +56,21 @@ type service struct {
 	tap     *tap
 	wire    *wire
 	control *control.Server
-	page    net.Listener // of the web task until it first runs
+	page    pageSocket
 	history *web.History
 
-	recent   *recent       // packets to inject as a control
-	captured atomic.Uint64 // packets that the capture handed over
-	storing  pulse         // when it did last, or the dataset was flushed
-	current  atomic.Pointer[liveModel]
-	valve    *valve
-	trainer  *trainer
-	tasks    *supervisor
-	changing sync.Mutex // one pause, resume, reload or new model at a time
+	recent     *recent       // packets to inject as a control
+	captured   atomic.Uint64 // packets that the capture handed over
+	storing    pulse         // when the dataset was flushed last
+	remembered pulse         // when the history was
+	told       pulse         // when systemd was told the status last
+	reloading  pulse         // since when a reload is under way; 0: none is
+	full       atomic.Bool   // the disk takes no packets
+	current    atomic.Pointer[liveModel]
+	valve      *valve
+	trainer    *trainer
+	tasks      *supervisor
+	changing   sync.Mutex // one pause, resume, reload or new model at a time
 }
 
 // serviceOptions are what the daemon is given beside its config.
@@ -70,6 +80,7 @@ type serviceOptions struct {
 	socket  string           // of the control API
 	hangups <-chan os.Signal // each asks for a reload
 	level   *slog.LevelVar   // of the log; nil: not ours to set
+	page    *os.File         // the socket that systemd passed for the page; nil: none
 }
 
 // setLevel has events from a level on logged.
@@ -103,7 +114,7 @@ func socketPath(cfg config.Config, runtimeDirectory string) string {
 func openService(cfg config.Config, o serviceOptions, log *slog.Logger) (_ *service, err error) {
 	s := &service{
 		options: o, log: log, models: filepath.Join(cfg.State.Dir, modelsDir), notify: notifySystemd, started: time.Now(),
-		trainer: newTrainer(), valve: newValve(rateOf(cfg)), recent: newRecent(),
+		trainer: newTrainer(), valve: newValve(rateOf(cfg)), page: pageSocket{passed: o.page}, recent: newRecent(),
 	}
 	s.cfg.Store(&cfg)
 	s.tasks = newSupervisor(s.jobs(), log)
@@ -122,7 +133,7 @@ func openService(cfg config.Config, o serviceOptions, log *slog.Logger) (_ *serv
 	if s.control, err = control.Listen(o.socket); err != nil {
 		return nil, err
 	}
-	if s.page, err = listenWeb(cfg); err != nil {
+	if err := s.page.open(cfg); err != nil {
 		return nil, err
 	}
 	if s.history, err = web.OpenHistory(filepath.Join(cfg.State.Dir, historyFile)); err != nil {
@@ -146,12 +157,9 @@ func openService(cfg config.Config, o serviceOptions, log *slog.Logger) (_ *serv
 
 // close takes the programs off the interfaces and leaves the state on disk.
 func (s *service) close() error {
-	var errs []error
+	errs := []error{s.page.close()}
 	if s.history != nil {
 		errs = append(errs, s.history.Close())
-	}
-	if s.page != nil {
-		errs = append(errs, s.page.Close())
 	}
 	if s.control != nil {
 		errs = append(errs, s.control.Close())
@@ -229,30 +237,65 @@ func (s *service) newLiveModel(id string, manifest *model.Manifest, m *model.Mod
 // seedNow is another seed each time: generated packets must not come again.
 func seedNow() uint64 { return uint64(time.Now().UnixNano()) }
 
-// jobs are the daemon's tasks, each with its sign of life.
+// jobs are the daemon's tasks, each with its sign of life. The watchdog, which
+// asks for these signs, has none.
 func (s *service) jobs() []job {
 	return []job{
-		{"capture", func(ctx context.Context) error { return s.tap.capture.Run(ctx, s.keep) }, s.captureAlive()},
-		{"dataset", func(ctx context.Context) error { return every(ctx, flushInterval, s.flush) }, s.storing.alive},
-		{"verifier", func(ctx context.Context) error { return s.wire.verifier.Run(ctx, s.wire.deliver) }, s.verifierAlive},
-		{"trainer", s.trainAlways, s.trainer.alive},
-		{"injector", s.valve.run, s.valve.alive},
-		{"control", func(ctx context.Context) error { return s.control.Run(ctx, s) }, s.controlAlive},
-		{"web", s.serveWeb, nil},
-		{"history", s.remember, nil},
-		{"status", func(ctx context.Context) error { return every(ctx, statusInterval, s.tellSystemd) }, nil},
-		{"reload", s.reloadAlways, nil},
-		{"watchdog", s.watch, nil},
+		{"capture", atOnce(func(ctx context.Context) error { return s.tap.capture.Run(ctx, s.keep) }), s.captureAlive()},
+		{"dataset", func(ctx context.Context, ready func()) error { return every(ctx, flushInterval, ready, s.flush) }, s.storing.alive},
+		{"verifier", atOnce(func(ctx context.Context) error { return s.wire.verifier.Run(ctx, s.wire.deliver) }), s.verifierAlive},
+		{"trainer", atOnce(s.trainAlways), s.trainer.alive},
+		{"injector", atOnce(s.valve.run), s.valve.alive},
+		{"control", atOnce(func(ctx context.Context) error { return s.control.Run(ctx, s) }), s.controlAlive},
+		{"web", s.serveWeb, s.page.alive},
+		{"history", s.remember, s.remembered.alive},
+		{"status", func(ctx context.Context, ready func()) error { return every(ctx, statusInterval, ready, s.tellSystemd) }, s.told.alive},
+		{"reload", atOnce(s.reloadAlways), s.reloadAlive},
+		{"watchdog", atOnce(s.watch), nil},
 	}
 }
 
-// run does the daemon's work until ctx ends.
+// run does the daemon's work until ctx ends. systemd is told that it is ready
+// once every task is, and has given a sign of life.
 func (s *service) run(ctx context.Context) error {
-	if err := s.notify(daemon.SdNotifyReady); err != nil {
-		return err
-	}
-	err := s.tasks.run(ctx)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.tasks.run(ctx) })
+	group.Go(func() error { return s.sayReady(ctx) })
+	err := group.Wait()
+	s.log.Info("stopping")
 	return errors.Join(err, s.notify(daemon.SdNotifyStopping))
+}
+
+// sayReady waits for every task's sign of life. One that never comes leaves
+// the start to systemd's own time limit, with the reason in the log.
+func (s *service) sayReady(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-s.tasks.ready:
+	}
+	for said := ""; ; {
+		err := s.tasks.alive(ctx, startLimit)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err == nil:
+			s.log.Info("ready", "version", s.options.version, "lan", s.cfg.Load().Gateway.LAN, "wan", s.cfg.Load().Gateway.WAN, "page", s.pageAddress())
+			return s.notify(daemon.SdNotifyReady)
+		case err.Error() != said:
+			said = err.Error()
+			s.log.Warn("not ready yet", "error", err)
+		}
+		wait(ctx, startTick)
+	}
+}
+
+// pageAddress is where the page is, for a person.
+func (s *service) pageAddress() string {
+	if at := s.page.addr(); at != nil {
+		return at.String()
+	}
+	return "none"
 }
 
 // keep stores a captured packet. A full disk costs packets, which the store
@@ -265,29 +308,38 @@ func (s *service) keep(p packet.Packet) error {
 
 func (s *service) flush() error {
 	s.storing.beat()
-	return s.forgiveFull(s.store.Flush())
-}
-
-func (s *service) forgiveFull(err error) error {
-	if errors.Is(err, dataset.ErrFull) {
-		s.log.Error("captured packets are dropped until there is room: free some, or lower state.max_bytes", "error", err)
-		return nil
+	err := s.store.Flush()
+	if err == nil && s.full.CompareAndSwap(true, false) {
+		s.log.Info("captured packets are stored again")
 	}
-	return err
+	return s.forgiveFull(err)
 }
 
-// every calls f at an interval until ctx ends.
-func every(ctx context.Context, interval time.Duration, f func() error) error {
+// forgiveFull says once that the disk is full.
+func (s *service) forgiveFull(err error) error {
+	if !errors.Is(err, dataset.ErrFull) {
+		return err
+	}
+	if s.full.CompareAndSwap(false, true) {
+		s.log.Error("captured packets are dropped until there is room: free some, or lower state.max_bytes", "error", err)
+	}
+	return nil
+}
+
+// every calls f at once and at an interval until ctx ends; ready once f has
+// done its work for the first time.
+func every(ctx context.Context, interval time.Duration, ready func(), f func() error) error {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
+		if err := f(); err != nil {
+			return err
+		}
+		ready()
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			if err := f(); err != nil {
-				return err
-			}
 		}
 	}
 }
@@ -306,6 +358,7 @@ func wait(ctx context.Context, d time.Duration) bool {
 
 // tellSystemd says in one line what the daemon is doing.
 func (s *service) tellSystemd() error {
+	s.told.beat()
 	line, err := s.line()
 	if err != nil {
 		return err

@@ -34,11 +34,21 @@ type running struct {
 	cfg     config.Config
 	socket  string
 	ended   bool
+	passed  *os.File // the socket that it gets as systemd passes it; nil: none
+	name    string   // of that socket
 }
 
 // mustDaemon starts the daemon on a lab and waits for READY=1. edit may change
 // the config that it starts with.
 func mustDaemon(t *testing.T, edit func(*config.Config)) *running {
+	t.Helper()
+	d := mustSetUp(t, edit)
+	d.start(t)
+	return d
+}
+
+// mustSetUp is mustDaemon without the start.
+func mustSetUp(t *testing.T, edit func(*config.Config)) *running {
 	t.Helper()
 	labtest.RequireRoot(t)
 	network, err := lab.New(lab.Options{Servers: lab.Embedded, Seed: 3})
@@ -56,7 +66,6 @@ func mustDaemon(t *testing.T, edit func(*config.Config)) *running {
 	d.write(t, edit)
 	d.client = control.NewClient(d.socket)
 	t.Setenv(asProgram, "1")
-	d.start(t)
 	return d
 }
 
@@ -71,10 +80,25 @@ func (d *running) write(t *testing.T, edit func(*config.Config)) {
 	mustWrite(t, d.config, string(text))
 }
 
+// command is the daemon's, as systemd runs it: with a passed socket its number
+// and the process's own pid are in the environment (sd_listen_fds(3)).
+func (d *running) command(t *testing.T) *exec.Cmd {
+	t.Helper()
+	if d.passed == nil {
+		return exec.Command("/proc/self/exe", "run", "-c", d.config)
+	}
+	program, err := os.Executable()
+	must(t, err)
+	cmd := exec.Command("sh", "-c", `LISTEN_PID=$$ exec "$0" run -c "$1"`, program, d.config)
+	cmd.Env = append(os.Environ(), "LISTEN_FDS=1", "LISTEN_FDNAMES="+d.name)
+	cmd.ExtraFiles = []*os.File{d.passed}
+	return cmd
+}
+
 func (d *running) start(t *testing.T) {
 	t.Helper()
 	d.manager = mustManager(t)
-	d.cmd = exec.Command("/proc/self/exe", "run", "-c", d.config)
+	d.cmd = d.command(t)
 	d.cmd.Stderr = d.stderr
 	must(t, d.cmd.Start())
 	d.ended = false

@@ -18,6 +18,8 @@ import (
 func (s *service) reload() (string, error) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
+	s.reloading.beat()
+	defer s.reloading.stop()
 	reloading := fmt.Sprintf("%s\nMONOTONIC_USEC=%d", daemon.SdNotifyReloading, monotonic()/1000)
 	if err := s.notify(reloading); err != nil {
 		return "", err

@@ -21,12 +21,21 @@ const (
 // errEnded is the reason of a task that ended without one.
 var errEnded = errors.New("ended without a reason")
 
-// job is one of the daemon's long tasks. run returns when ctx ends, or with
-// the reason why it cannot go on. alive, where given, tells a task that hangs.
+// job is one of the daemon's long tasks. run calls ready once it does its work
+// (again and again, if it likes), and returns when ctx ends, or with the reason
+// why it cannot go on. alive, where given, tells a task that hangs.
 type job struct {
 	name  string
-	run   func(ctx context.Context) error
+	run   func(ctx context.Context, ready func()) error
 	alive func(ctx context.Context) error
+}
+
+// atOnce is the run of a job that does its work from the first moment on.
+func atOnce(run func(ctx context.Context) error) func(context.Context, func()) error {
+	return func(ctx context.Context, ready func()) error {
+		ready()
+		return run(ctx)
+	}
 }
 
 // TaskStatus is how a task of the daemon fares.
@@ -42,14 +51,17 @@ type supervisor struct {
 	jobs    []job
 	log     *slog.Logger
 	backOff time.Duration
+	ready   chan struct{} // closed once every job has been ready
 
 	mu     sync.Mutex
 	status []TaskStatus
 	deaths [][]time.Time // within deathWindow
+	up     map[int]bool  // jobs that have been ready
 }
 
 func newSupervisor(jobs []job, log *slog.Logger) *supervisor {
-	s := &supervisor{jobs: jobs, log: log, backOff: backOff, status: make([]TaskStatus, len(jobs)), deaths: make([][]time.Time, len(jobs))}
+	s := &supervisor{jobs: jobs, log: log, backOff: backOff, ready: make(chan struct{}), up: map[int]bool{}}
+	s.status, s.deaths = make([]TaskStatus, len(jobs)), make([][]time.Time, len(jobs))
 	for i, j := range jobs {
 		s.status[i].Name = j.name
 	}
@@ -69,7 +81,7 @@ func (s *supervisor) run(ctx context.Context) error {
 func (s *supervisor) keep(ctx context.Context, i int) error {
 	for {
 		s.began(i)
-		err := s.jobs[i].run(ctx)
+		err := s.jobs[i].run(ctx, func() { s.isUp(i) })
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -85,6 +97,19 @@ func (s *supervisor) keep(ctx context.Context, i int) error {
 		if !wait(ctx, pause) {
 			return nil
 		}
+	}
+}
+
+// isUp notes that a job is ready.
+func (s *supervisor) isUp(i int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.up[i] {
+		return
+	}
+	s.up[i] = true
+	if len(s.up) == len(s.jobs) {
+		close(s.ready)
 	}
 }
 

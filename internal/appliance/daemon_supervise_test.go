@@ -22,7 +22,8 @@ import (
 func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 
 // untilDone is a job's run that has nothing to do.
-func untilDone(ctx context.Context) error {
+func untilDone(ctx context.Context, ready func()) error {
+	ready()
 	<-ctx.Done()
 	return nil
 }
@@ -32,12 +33,12 @@ func TestSupervisorRestarts(t *testing.T) {
 	again := make(chan struct{})
 	s := newSupervisor([]job{
 		{"steady", untilDone, nil},
-		{"shaky", func(ctx context.Context) error {
+		{"shaky", func(ctx context.Context, ready func()) error {
 			if runs.Add(1) == 1 {
 				return errors.New("read ring: gone\nfor good")
 			}
 			close(again)
-			return untilDone(ctx)
+			return untilDone(ctx, ready)
 		}, nil},
 	}, quiet())
 	s.backOff = time.Millisecond
@@ -71,7 +72,7 @@ func TestSupervisorGivesUp(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			runs := 0
-			s := newSupervisor([]job{{"steady", untilDone, nil}, {"shaky", func(context.Context) error { runs++; return tt.err }, nil}}, quiet())
+			s := newSupervisor([]job{{"steady", untilDone, nil}, {"shaky", func(context.Context, func()) error { runs++; return tt.err }, nil}}, quiet())
 			s.backOff = time.Millisecond
 			err := s.run(t.Context())
 			if err == nil || err.Error() != tt.want || runs != 3 {
@@ -82,6 +83,39 @@ func TestSupervisorGivesUp(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestSupervisorReady waits for the last of the jobs, and for a sign of its own.
+func TestSupervisorReady(t *testing.T) {
+	goOn := make(chan struct{})
+	first := true
+	s := newSupervisor([]job{
+		{"quick", untilDone, nil},
+		{"slow", func(ctx context.Context, ready func()) error {
+			if first {
+				first = false
+				return errors.New("not yet") // a job that dies is not ready
+			}
+			<-goOn
+			ready()
+			ready() // once is enough
+			return untilDone(ctx, ready)
+		}, nil},
+	}, quiet())
+	s.backOff = time.Millisecond
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.run(ctx) }()
+	eventually(t, "the slow job is not restarted", func() bool { return s.tasks()[1].Restarts == 1 })
+	select {
+	case <-s.ready:
+		t.Error("ready before the last job is")
+	default:
+	}
+	close(goOn)
+	<-s.ready
+	cancel()
+	must(t, <-done)
 }
 
 // TestDeathsAreForgotten counts those of the last minute only.

@@ -16,12 +16,19 @@ import (
 // pulseLimit is how old the pulse of a task may be that beats every second.
 const pulseLimit = 15 * time.Second
 
+// reloadLimit is how long a reload may take: conversations end within
+// changeGrace, and the rest is soon done.
+const reloadLimit = time.Minute
+
 // pulse is when a task was last seen to make progress.
 type pulse struct {
 	at atomic.Int64 // monotonic nanoseconds; 0: never
 }
 
 func (p *pulse) beat() { p.at.Store(monotonic()) }
+
+// stop makes it a pulse that has not beaten yet.
+func (p *pulse) stop() { p.at.Store(0) }
 
 // age is the time since the last beat, 0 where there was none yet.
 func (p *pulse) age() time.Duration {
@@ -60,7 +67,7 @@ func (s *service) watch(ctx context.Context) error {
 		<-ctx.Done()
 		return nil
 	}
-	return every(ctx, interval/2, func() error {
+	return every(ctx, interval/2, func() {}, func() error {
 		if err := s.tasks.alive(ctx, interval/2); err != nil {
 			if ctx.Err() == nil {
 				s.log.Error("a task hangs: systemd is not told that the daemon is alive", "error", err)
@@ -101,6 +108,14 @@ func (s *service) captureAlive() func(context.Context) error {
 
 // verifierAlive sweeps, which needs what the verifier's own sweeps hold.
 func (s *service) verifierAlive(context.Context) error { return s.wire.verifier.Sweep() }
+
+// reloadAlive tells a reload that does not come to an end.
+func (s *service) reloadAlive(context.Context) error {
+	if age := s.reloading.age(); age > reloadLimit {
+		return fmt.Errorf("a reload is under way for %v", age.Round(time.Second))
+	}
+	return nil
+}
 
 // controlAlive asks the daemon as a person would.
 func (s *service) controlAlive(ctx context.Context) error {

@@ -3,13 +3,11 @@ package appliance
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"time"
 
-	"pacgan-appliance/internal/config"
 	"pacgan-appliance/internal/quality"
 	"pacgan-appliance/internal/web"
 )
@@ -21,30 +19,13 @@ const (
 	webGrace          = 2 * time.Second
 )
 
-// listenWeb opens the socket of the page and the metrics; nil where the config
-// wants none.
-func listenWeb(cfg config.Config) (net.Listener, error) {
-	if !cfg.Web.Listen.IsValid() {
-		return nil, nil
-	}
-	l, err := net.Listen("tcp", cfg.Web.Listen.String())
+// serveWeb serves the page and the metrics until ctx ends.
+func (s *service) serveWeb(ctx context.Context, ready func()) error {
+	l, err := s.page.take(*s.cfg.Load())
 	if err != nil {
-		return nil, fmt.Errorf(`web.listen: %w: name another address, or "" for none`, err)
+		return err
 	}
-	return l, nil
-}
-
-// serveWeb serves until ctx ends. The first time the socket is the one that
-// was opened at the start, where a taken address was told at once.
-func (s *service) serveWeb(ctx context.Context) error {
-	l := s.page
-	s.page = nil
-	if l == nil {
-		var err error
-		if l, err = listenWeb(*s.cfg.Load()); err != nil {
-			return err
-		}
-	}
+	ready()
 	if l == nil {
 		<-ctx.Done()
 		return nil
@@ -80,8 +61,13 @@ func hosts() []string {
 
 // remember keeps the history of the success rates. A disk that takes no more
 // costs points of the chart, and nothing else.
-func (s *service) remember(ctx context.Context) error {
-	return s.history.Record(ctx, s.snapshot, func(err error) {
+func (s *service) remember(ctx context.Context, ready func()) error {
+	snapshot := func() (web.Snapshot, error) {
+		s.remembered.beat()
+		ready()
+		return s.snapshot()
+	}
+	return s.history.Record(ctx, snapshot, func(err error) {
 		s.log.Warn("the page's history has a gap", "error", err)
 	})
 }

@@ -66,7 +66,7 @@ func TestTakenAddress(t *testing.T) {
 	defer taken.Close()
 	cfg, err := config.Parse("config.toml", []byte(goodConfig))
 	must(t, err)
-	_, err = listenWeb(cfg)
+	err = new(pageSocket).open(cfg)
 	const want = `web.listen: listen tcp 127.0.0.1:9746: bind: address already in use: name another address, or "" for none`
 	if err == nil || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)

@@ -55,6 +55,10 @@ func (p *Program) serve(ctx context.Context, path string) error {
 		return err
 	}
 	slog.SetDefault(log)
+	page, err := passedSocket()
+	if err != nil {
+		return err
+	}
 	hangups := make(chan os.Signal, 1) // a second one while a reload is under way adds nothing
 	signal.Notify(hangups, unix.SIGHUP)
 	defer signal.Stop(hangups)
@@ -63,7 +67,7 @@ func (p *Program) serve(ctx context.Context, path string) error {
 		return err
 	}
 	s, err := openService(cfg, serviceOptions{
-		path: path, version: p.Version, socket: socketPath(cfg, os.Getenv("RUNTIME_DIRECTORY")), hangups: hangups, level: level,
+		path: path, version: p.Version, socket: socketPath(cfg, os.Getenv("RUNTIME_DIRECTORY")), hangups: hangups, level: level, page: page,
 	}, slog.With("component", "daemon"))
 	if err != nil {
 		return err
