@@ -47,8 +47,8 @@ func (f *socketFlags) client() (*control.Client, error) {
 }
 
 const (
-	pauseLong = `Stops the running daemon's injector: nothing leaves after this command returns, until "resume". Capture,
-training and counts go on. TCP conversations that do not end within half a second are reset, and their
+	pauseLong = `Stops the running daemon's injector: nothing leaves after this command returns, until "resume", also over
+a restart of the daemon or the machine. Capture, training and counts go on. TCP conversations that do not end within half a second are reset, and their
 packets expire.`
 
 	resumeLong = `Has the running daemon inject again after "pause", within the allow-list and at the rate of its config.`

@@ -148,6 +148,9 @@ func openService(cfg config.Config, o serviceOptions, log *slog.Logger) (_ *serv
 		return nil, err
 	}
 	s.valve.injector = s.wire.injector
+	if err := s.keepPause(); err != nil {
+		return nil, err
+	}
 	log.Info("frames are sent by " + s.wire.injector.Engine().String())
 	if err = s.recent.load(s.store, labelNames(cfg)); err != nil {
 		return nil, err

@@ -252,32 +252,6 @@ model [0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}, recipe tree
 	}
 }
 
-// TestStopWhileTraining ends a daemon whose training child is at work, and starts it again.
-func TestStopWhileTraining(t *testing.T) {
-	d := mustDaemon(t, func(c *config.Config) { c.Train.Recipe = config.RecipeGAN })
-	for _, label := range lab.Labels() {
-		must(t, d.network.Traffic(t.Context(), label, 400, nil))
-	}
-	eventually(t, "the training does not start", func() bool {
-		s := d.status(t)
-		return s.State == stateTraining && s.Training != nil && s.Training.Step > 1
-	})
-	d.mustRefuseLike(t, `^pacgan-appliance: train: a training is under way for [0-9]+ s\n$`, "train", "now")
-	if took := d.stop(t); took > 5*time.Second {
-		t.Errorf("SIGTERM took %v", took)
-	}
-	d.ended = false
-	d.start(t)
-	eventually(t, "the training does not go on", func() bool {
-		s := d.status(t)
-		return s.Training != nil && s.Training.Step > 1 && strings.Contains(d.stderr.String(), "going on with an unfinished training")
-	})
-	if strings.Contains(d.stderr.String(), "given up") {
-		t.Error("the training is begun anew")
-	}
-	d.stop(t)
-}
-
 func (d *running) mustRefuseLike(t *testing.T, pattern string, args ...string) {
 	t.Helper()
 	if got := d.do(t, args...); got.Code != ExitFailed || !regexp.MustCompile(pattern).MatchString(got.Stderr) {

@@ -135,31 +135,3 @@ func (s *service) Do(_ context.Context, a control.Action) (string, error) {
 	}
 	return "", fmt.Errorf("no action %q", a)
 }
-
-func (s *service) pause() (string, error) {
-	s.changing.Lock()
-	defer s.changing.Unlock()
-	changed, err := s.valve.pause()
-	if err != nil {
-		return "", err
-	}
-	if !changed {
-		return "paused already", nil
-	}
-	s.log.Info("paused by request: nothing is injected until resume")
-	return "paused: nothing is injected until resume", nil
-}
-
-func (s *service) resume() (string, error) {
-	s.changing.Lock()
-	defer s.changing.Unlock()
-	changed, err := s.valve.resume(s.cfg.Load().Safety.Allow)
-	if err != nil {
-		return "", err
-	}
-	if !changed {
-		return "not paused", nil
-	}
-	s.log.Info("resumed by request")
-	return "resumed", nil
-}
