@@ -4,13 +4,14 @@
 GO       ?= go
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 BINARY   := build/pacgan-appliance
-LDFLAGS  := -s -w -X main.version=$(VERSION)
+LDFLAGS  := -s -w -bindnow -X main.version=$(VERSION)
 PACKAGES := ./...
 
 # What the lab needs, what its system servers and the tests need, what compiles bpf/.
 DEPS_LAB  := tcpdump
 DEPS_TEST := netbase iproute2 nftables iputils-ping ethtool nginx-light unbound bind9-dnsutils curl procps gcc libc6-dev bpftool wireshark-common
 DEPS_BPF  := clang-14 llvm-14 libbpf-dev linux-libc-dev
+DEPS_PACKAGE := lintian rpmlint rpm cpio python3-magic
 
 # Under the race detector: what has goroutines of its own. -short leaves out training's long tests,
 # which run without it.
@@ -18,7 +19,7 @@ RACE_PACKAGES = $(shell $(GO) list ./... | grep -v -e /internal/quality -e /inte
 
 export CGO_ENABLED = 0
 
-.PHONY: all deps deps-lab build docs lab test check lint generate generate-check fuzz bench table2 fresh package clean
+.PHONY: all deps deps-lab build docs lab test check lint generate generate-check fuzz bench table2 fresh package package-lint clean
 
 all: build
 
@@ -30,7 +31,7 @@ deps-lab:
 
 build:
 	@mkdir -p build
-	$(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(BINARY) ./cmd/pacgan-appliance
+	$(GO) build -trimpath -buildvcs=false -buildmode=pie -ldflags '$(LDFLAGS)' -o $(BINARY) ./cmd/pacgan-appliance
 
 # build/man/*.1.gz and build/completion/, from the same definitions as --help.
 docs: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
@@ -80,13 +81,15 @@ bench:
 table2: deps-lab build
 	$(GO) run ./bench/table2 $(ARGS)
 
-# build/*.deb and build/*.rpm of this machine's architecture.
-PACKAGE_VERSION ?= 0.1.0~dev
-package: build
-	@for format in deb rpm; do \
-		( cd packaging && ARCH=$$($(GO) env GOARCH) PACKAGE_VERSION='$(PACKAGE_VERSION)' \
-			$(GO) tool nfpm package --packager $$format --target ../build/ ) || exit 1; \
-	done
+# build/package/*.deb and *.rpm, for amd64 and arm64; two builds of a commit are equal.
+package:
+	@rm -rf build/package
+	@scripts/package.sh amd64 arm64
+
+# What Debian's and rpm's own checkers say of them: nothing.
+package-lint: package
+	@scripts/deps.sh $(DEPS_PACKAGE)
+	@scripts/lint-packages.sh
 
 # The README's two commands in a bare Debian 12.
 fresh:

@@ -1,0 +1,23 @@
+#!/bin/sh
+# Removing keeps the config and everything that was captured and learned; purging does not.
+set -e
+
+if command -v deb-systemd-helper >/dev/null; then
+	for unit in pacgan-appliance.service pacgan-appliance.socket; do
+		case "$1" in
+		remove)
+			deb-systemd-helper mask $unit >/dev/null || true
+			;;
+		purge)
+			deb-systemd-helper purge $unit >/dev/null || true
+			deb-systemd-helper unmask $unit >/dev/null || true
+			;;
+		esac
+	done
+fi
+if [ "$1" = purge ]; then
+	rm -rf /var/lib/pacgan-appliance
+fi
+if [ -d /run/systemd/system ]; then
+	systemctl --system daemon-reload >/dev/null || true
+fi
