@@ -30,7 +30,9 @@ func (s *service) serveWeb(ctx context.Context, ready func()) error {
 		<-ctx.Done()
 		return nil
 	}
-	handler, err := web.New(web.Options{Snapshot: s.snapshot, History: s.history, Hosts: hosts()})
+	handler, err := web.New(web.Options{
+		Snapshot: s.snapshot, History: s.history, Packets: s.shownExamples, Models: s.modelReports, Hosts: hosts(),
+	})
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
@@ -84,7 +86,7 @@ func (s *service) snapshot() (web.Snapshot, error) {
 	}
 	out := web.Snapshot{
 		Time: time.Now(), Started: s.started, Version: s.options.version, State: s.webState(), Status: s.lineOf(counts),
-		RateAsked: s.asked(), Frames: status.Capture.Seen, Drops: status.Drops.byReason(),
+		RateAsked: s.asked(), Frames: status.Capture.Seen, Drops: status.Drops.byReason(), Training: s.trainer.webTraining(),
 	}
 	captures, missing := map[string]LabelCaptureStatus{}, map[string]int{}
 	for _, l := range status.Capture.Labels {
@@ -93,14 +95,20 @@ func (s *service) snapshot() (web.Snapshot, error) {
 	for _, m := range s.shortfalls() {
 		missing[m.Label] = m.Need - m.Have
 	}
+	ceilings := counts.ceilings()
 	for _, c := range counts[fromModel] {
 		captured := captures[c.name]
-		out.Labels = append(out.Labels, web.Label{
+		one := web.Label{
 			Name: c.name, Answer: c.answer, Counts: webCounts(c.Counts), Success: c.success(),
 			RTT:     web.RTT{P50: c.rtt.Quantile(0.5), P90: c.rtt.Quantile(0.9), P99: c.rtt.Quantile(0.99)},
 			Capture: web.LabelCapture{Labelled: captured.Captured, Dropped: captured.Dropped},
 			Missing: missing[c.name],
-		})
+		}
+		if ceiling, ok := ceilings[c.name]; ok {
+			success := successOf(ceiling)
+			one.Ceiling = &success
+		}
+		out.Labels = append(out.Labels, one)
 	}
 	if m := s.current.Load(); m != nil {
 		m.describe(&out)
@@ -112,7 +120,7 @@ func (s *service) snapshot() (web.Snapshot, error) {
 func (m *liveModel) describe(out *web.Snapshot) {
 	out.Model = &web.Model{ID: m.id, Created: m.manifest.Created, Recipe: string(m.model.Recipe)}
 	if t := m.manifest.Training; t != nil {
-		out.Model.Step = t.Step
+		out.Model.Step, out.Model.Curve = t.Step, webCurve(t)
 	}
 	for i := range out.Labels {
 		if r, ok := m.quality[out.Labels[i].Name]; ok {

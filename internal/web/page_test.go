@@ -34,11 +34,11 @@ func TestPage(t *testing.T) {
 	}{
 		{"first screen", "/", func(*Snapshot) {}, []string{
 			"<h1>injecting</h1>", "pacgan-appliance pause", "<b>99.2 %</b>", "of 998", "<dt>nxdomain</dt><dd>80</dd>",
-			"sends and expects no answer", "120 packets missing", "2 h 0 min old, recipe gan, step 400", `aria-label="answered per cent over the last 10m"`,
+			"sends and expects no answer", "120 packets missing", "2 h 0 min old", "recipe gan, step 400", `aria-label="ping: answered per cent over the last 10 min"`,
 		}},
-		{"another span", "/?span=24h", func(*Snapshot) {}, []string{`href="/?span=24h" aria-current="page"`, "last 24h"}},
+		{"another span", "/?span=24h", func(*Snapshot) {}, []string{`href="/?span=24h" aria-current="page"`, "over the last 24 h"}},
 		{"unknown span", "/?span=%3Cscript%3E", func(*Snapshot) {}, []string{`data-span="10m"`}},
-		{"paused, no model", "/", waiting, []string{"pacgan-appliance resume", "No model yet"}},
+		{"paused, no model", "/", waiting, []string{"pacgan-appliance resume", "none yet"}},
 		{"escapes", "/", func(s *Snapshot) { s.Status = "<b>x" }, []string{"&lt;b&gt;x"}},
 		{"style", "/static/page.css", func(*Snapshot) {}, []string{"prefers-color-scheme: dark"}},
 	}
@@ -82,7 +82,7 @@ func TestEventsEndWithTheRequest(t *testing.T) {
 	}
 	defer response.Body.Close()
 	first, err := bufio.NewReader(response.Body).ReadString('\n')
-	if err != nil || first != "data: <header class=\"injecting\">\n" {
+	if err != nil || first != "event: first\n" {
 		t.Errorf("first line %q, %v", first, err)
 	}
 	cancel()

@@ -1,8 +1,10 @@
 package web
 
 import (
+	"math"
 	"time"
 
+	"pacgan-appliance/internal/encoding"
 	"pacgan-appliance/internal/verify"
 )
 
@@ -19,7 +21,7 @@ func sample() Snapshot {
 			{
 				Name: "ping", Answer: "icmp-echo", RTT: RTT{180 * time.Microsecond, 320 * time.Microsecond, 2 * time.Millisecond},
 				Counts:  Counts{Generated: 1000, Answered: 990, Expired: 8, Inflight: 2, OnWire: 1000},
-				Success: verify.SuccessOf(990, 998), Capture: LabelCapture{Labelled: 4000},
+				Success: verify.SuccessOf(990, 998), Capture: LabelCapture{Labelled: 4000}, Ceiling: &verify.Success{Rate: 1, Low: 0.91, High: 1, Answered: 40, Decided: 40},
 				Quality: &Quality{Generated: 3000, HeldOut: 1000, ByteError: 0.31, Novelty: 0.98, Coverage: 1, FieldDistance: 0.041, FieldDistanceFloor: 0.03, AUC: 0.52, AUCPerClass: 1000},
 			},
 			{
@@ -33,6 +35,41 @@ func sample() Snapshot {
 			},
 			{Name: "beacon", Answer: "none", Counts: Counts{Generated: 50, Unasked: 50, OnWire: 50}, Success: verify.SuccessOf(0, 0), Missing: 120},
 		},
-		Model: &Model{ID: "20260301T100000Z-1a2b3c4d", Created: noon.Add(-2 * time.Hour), Recipe: "gan", Step: 400},
+		Model: &Model{ID: "20260301T100000Z-1a2b3c4d", Created: noon.Add(-2 * time.Hour), Recipe: "gan", Step: 400, Curve: sampleCurve()},
+		Drift: &Drift{Distance: 0.032},
+	}
+}
+
+// sampleCurve is a training of 450 steps.
+func sampleCurve() Curve {
+	c := Curve{Floor: 0.031, Chosen: 400}
+	for step := 0; step <= 450; step += 50 {
+		x := float64(step) / 450
+		c.Checkpoints = append(c.Checkpoints, Checkpoint{step, 0.034 + 0.05*math.Exp(-4*x) + 0.004*math.Sin(9*x)})
+		c.Losses = append(c.Losses, Losses{step + 1, -2 + 1.5*math.Exp(-3*x), 0.5 * math.Sin(7*x)})
+	}
+	return c
+}
+
+// sampleModels are the model in use and one that was kept aside.
+func sampleModels() []ModelReport {
+	quality := sample().Labels[0].Quality
+	return []ModelReport{
+		{
+			Model: *sample().Model, Steps: 450, Took: 66 * time.Second, Software: "0.9.0", Seed: 7, Current: true, Promoted: true,
+			Reason: "at least as good as the one before", Judged: noon.Add(-2 * time.Hour),
+			Canary: []CanaryReport{{"ping", verify.SuccessOf(200, 200), verify.SuccessOf(198, 200), verify.SuccessOf(20, 20)}},
+			Labels: []LabelReport{{"ping", quality, 1500}, {"dns", nil, 1500}},
+		},
+		{Model: Model{ID: "20260301T040000Z-0badcafe", Created: noon.Add(-8 * time.Hour), Recipe: "gan", Step: 45}, Steps: 450, Aside: true, Reason: "canary: dns 91.0 % of 200 answered, the model in use 99.0 %"},
+		{Model: Model{ID: "20260228T040000Z-deadbeef"}, Fault: "manifest.json: unexpected end of JSON input"},
+	}
+}
+
+// samplePackets are two pings and a DNS query.
+func samplePackets() []Packets {
+	return []Packets{
+		{"ping", encoding.Paper(), [][]byte{ping(7, 3), ping(7, 4)}, [][]byte{ping(8, 1), ping(7, 2)}},
+		{"dns", encoding.Paper(), [][]byte{query(0x1234, "example.com")}, [][]byte{query(0x1233, "example.org"), query(1, "a.test")}},
 	}
 }

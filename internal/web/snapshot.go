@@ -43,6 +43,9 @@ type Snapshot struct {
 	// label, by a short constant reason ("fragments").
 	Drops map[string]uint64
 	Model *Model // nil: no model yet
+	// Training is the training under way; nil: none is.
+	Training *TrainingRun
+	Drift    *Drift // nil: not watched
 }
 
 // Uptime is the age of the counts.
@@ -58,6 +61,9 @@ type Label struct {
 	Capture LabelCapture
 	Missing int      // packets to capture before the label can be trained; 0: enough
 	Quality *Quality // of the model's packets with this label; nil: not measured
+	// Ceiling is the success of captured packets that are injected as they are:
+	// what the network answers at all. nil: none was injected.
+	Ceiling *verify.Success
 }
 
 // Counts says how each generated packet ended. Generated is the sum of the
@@ -97,6 +103,48 @@ type Model struct {
 	Created time.Time
 	Recipe  string // "gan", "paper" or "tree"
 	Step    int    // adversarial step that validation chose; 0: before the first
+	Curve   Curve
+}
+
+// Drift is what the watch over the model in use found.
+type Drift struct {
+	// Reason is why a retraining is needed, in one line; "" while the model is
+	// as good as it was.
+	Reason string
+	// Distance is the mean Jensen-Shannon distance of the fields of fresh
+	// captures from those that the model was trained on; < 0: not measured.
+	Distance float64
+}
+
+// TrainingRun is a training under way.
+type TrainingRun struct {
+	Began       time.Time
+	Recipe      string
+	Step, Steps int // Steps is 0 while it is not known
+	Curve       Curve
+}
+
+// Curve is how a training went. Its slices are only read.
+type Curve struct {
+	Losses      []Losses
+	Checkpoints []Checkpoint
+	// Floor is the distance of real packets from each other: what a perfect
+	// generator would reach; 0: not known.
+	Floor  float64
+	Chosen int // step of the checkpoint that is the model, or the best so far
+}
+
+// Losses are those of one step.
+type Losses struct {
+	Step              int
+	Critic, Generator float64
+}
+
+// Checkpoint is a judged state of the generator. Distance is the mean
+// Jensen-Shannon distance from validation packets, 0 to 1.
+type Checkpoint struct {
+	Step     int
+	Distance float64
 }
 
 // Quality is how one label's generated packets compare to held-out real ones.

@@ -18,11 +18,16 @@ import (
 
 // Options are what the page needs of the daemon.
 type Options struct {
-	// Snapshot reads the daemon's state. It may be called by several
-	// goroutines at once, at every scrape and every two seconds for each page.
+	// Snapshot reads the daemon's state. It may be called by several goroutines
+	// at once: at every scrape, and every second while a page is open.
 	Snapshot func() (Snapshot, error)
 	// History is the success over time; nil: the page has no charts.
 	History *History
+	// Packets are generated packets of each label and real ones to compare them
+	// with, asked for once a minute at most; nil: the page compares none.
+	Packets func() ([]Packets, error)
+	// Models are the models that are kept, the newest first; nil: none is listed.
+	Models func() ([]ModelReport, error)
 	// Hosts are names by which the page may be asked for, beside localhost and
 	// IP addresses. Any other is refused: a web site whose name resolves to
 	// 127.0.0.1 (DNS rebinding) could otherwise read the page.
@@ -52,6 +57,7 @@ func New(o Options) (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", page.serve)
 	mux.HandleFunc("GET /events", page.events)
+	mux.HandleFunc("GET /models/{id}", page.serveModel)
 	mux.Handle("GET /static/", http.FileServerFS(static))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { serveHealth(w, o.Snapshot) })

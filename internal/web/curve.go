@@ -1,0 +1,84 @@
+package web
+
+import (
+	"fmt"
+	"html/template"
+
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+)
+
+const curveWidth, curveHeight = vg.Length(540), vg.Length(180)
+
+// curves are the two drawings of a training; empty where there is nothing yet.
+type curves struct {
+	Distance, Losses template.HTML
+	Floor            float64
+	Chosen           int
+}
+
+func newCurves(of Curve) (curves, error) {
+	c := curves{Floor: of.Floor, Chosen: of.Chosen}
+	var err error
+	if c.Distance, err = distanceCurve(of); err != nil {
+		return c, fmt.Errorf("web: distance curve: %w", err)
+	}
+	if c.Losses, err = lossCurve(of.Losses); err != nil {
+		return c, fmt.Errorf("web: loss curve: %w", err)
+	}
+	return c, nil
+}
+
+// distanceCurve draws the distance at each checkpoint, the floor that real
+// packets have, and which checkpoint was chosen.
+func distanceCurve(of Curve) (template.HTML, error) {
+	if len(of.Checkpoints) < 2 {
+		return "", nil
+	}
+	p := newPlot()
+	var points plotter.XYs
+	highest := of.Floor
+	for _, at := range of.Checkpoints {
+		points = append(points, plotter.XY{X: float64(at.Step), Y: at.Distance})
+		highest = max(highest, at.Distance)
+	}
+	end := points[len(points)-1].X
+	if of.Floor > 0 {
+		style := draw.LineStyle{Color: class("floor"), Width: 1.5, Dashes: []vg.Length{4, 3}}
+		if err := addLine(p, plotter.XYs{{X: points[0].X, Y: of.Floor}, {X: end, Y: of.Floor}}, style, plotter.NoStep); err != nil {
+			return "", err
+		}
+	}
+	chosen := float64(of.Chosen)
+	if err := addLine(p, plotter.XYs{{X: chosen, Y: 0}, {X: chosen, Y: highest * 1.1}}, stroke("chosen"), plotter.NoStep); err != nil {
+		return "", err
+	}
+	if err := addLine(p, points, stroke("rate"), plotter.NoStep); err != nil {
+		return "", err
+	}
+	p.Y.Min, p.Y.Max = 0, highest*1.1
+	title := fmt.Sprintf("distance from validation packets over %g steps", end)
+	return drawing(p, curveWidth, curveHeight, title, nil), nil
+}
+
+// lossCurve draws what the critic and the generator minimise.
+func lossCurve(losses []Losses) (template.HTML, error) {
+	if len(losses) < 2 {
+		return "", nil
+	}
+	p := newPlot()
+	var critic, generator plotter.XYs
+	for _, l := range losses {
+		critic = append(critic, plotter.XY{X: float64(l.Step), Y: l.Critic})
+		generator = append(generator, plotter.XY{X: float64(l.Step), Y: l.Generator})
+	}
+	if err := addLine(p, critic, stroke("critic"), plotter.NoStep); err != nil {
+		return "", err
+	}
+	if err := addLine(p, generator, stroke("generator"), plotter.NoStep); err != nil {
+		return "", err
+	}
+	title := fmt.Sprintf("losses of critic and generator up to step %d", losses[len(losses)-1].Step)
+	return drawing(p, curveWidth, curveHeight, title, nil), nil
+}
