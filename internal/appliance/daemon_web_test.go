@@ -38,14 +38,17 @@ func mustAgree(t *testing.T, path string) {
 			}
 		}
 	}
-	page := mustGet(t, "http://127.0.0.1:9746/")
 	for _, l := range status.Labels {
-		if want := thousands(l.Answered); !strings.Contains(page, want) {
-			t.Errorf("the page does not show the %s answered packets of %s", want, l.Label)
-		}
+		want := "<dt>answered</dt><dd>" + thousands(l.Answered) + "</dd>"
+		eventually(t, "the page does not show the answered packets of "+l.Label+": "+want, func() bool { // it is a second old at most
+			return strings.Contains(mustGet(t, "http://127.0.0.1:9746/"), want)
+		})
 	}
 	if diff := cmp.Diff("paused\n", mustGet(t, "http://127.0.0.1:9746/healthz")); diff != "" {
 		t.Errorf("health (-want +got):\n%s", diff)
+	}
+	if got := run(t, "resume", "-c", path); got.Code != ExitDone { // a pause outlives a restart
+		t.Fatalf("resume: %+v", got)
 	}
 }
 
