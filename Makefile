@@ -7,9 +7,10 @@ BINARY   := build/pacgan-appliance
 LDFLAGS  := -s -w -bindnow -X main.version=$(VERSION)
 PACKAGES := ./...
 
-# What the lab needs, what its system servers and the tests need, what compiles bpf/.
+# What the lab needs, what its system servers and the tests need, what looks at the page and the metrics, what compiles bpf/.
 DEPS_LAB  := tcpdump
 DEPS_TEST := netbase iproute2 nftables iputils-ping ethtool nginx-light unbound bind9-dnsutils curl procps gcc libc6-dev bpftool wireshark-common
+DEPS_PAGE := chromium fonts-dejavu-core prometheus
 DEPS_BPF  := clang-14 llvm-14 libbpf-dev linux-libc-dev
 DEPS_PACKAGE := lintian rpmlint rpm cpio python3-magic
 
@@ -24,7 +25,7 @@ export CGO_ENABLED = 0
 all: build
 
 deps:
-	@scripts/deps.sh $(DEPS_LAB) $(DEPS_TEST) $(DEPS_BPF)
+	@scripts/deps.sh $(DEPS_LAB) $(DEPS_TEST) $(DEPS_PAGE) $(DEPS_BPF)
 
 deps-lab:
 	@scripts/deps.sh $(DEPS_LAB) $(if $(findstring system,$(ARGS)),$(DEPS_TEST))

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages named on the command line that are missing, and says nothing
-# when none is. A server among them (nginx, unbound) is neither started nor left enabled:
+# when none is. A server among them (nginx, unbound, prometheus) is neither started nor left enabled:
 # the tests start their own copies in their own network namespaces.
 set -eu
 
@@ -36,7 +36,7 @@ if ! { apt-get update -qq && apt-get install -y -qq --no-install-recommends $mis
 	exit 1
 fi
 rm -f "$log"
-for unit in nginx unbound; do
+for unit in nginx unbound prometheus; do
 	case "$missing " in
 	*" $unit"*) deb-systemd-helper disable "$unit.service" >/dev/null 2>&1 || true ;;
 	esac

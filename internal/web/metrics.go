@@ -2,6 +2,8 @@ package web
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
+
+	"pacgan-appliance/internal/verify"
 )
 
 // metric is one family of the metrics and how it is read from a snapshot.
@@ -23,7 +25,7 @@ type collector struct {
 // down rather than as idle.
 func NewCollector(snapshot func() (Snapshot, error)) prometheus.Collector {
 	var all []metric
-	for _, group := range [][]metric{daemonMetrics(), packetMetrics(), captureMetrics(), modelMetrics()} {
+	for _, group := range [][]metric{daemonMetrics(), packetMetrics(), controlMetrics(), captureMetrics(), modelMetrics(), trainingMetrics()} {
 		all = append(all, group...)
 	}
 	return &collector{snapshot: snapshot, metrics: all}
@@ -162,6 +164,25 @@ func rttMetric() metric {
 		}}
 }
 
+// controlMetrics are about captured packets that are injected as they are:
+// what the network answers at all.
+func controlMetrics() []metric {
+	control := func(name, help string, of func(*verify.Success) uint64) metric {
+		return metric{describe(name, help, "label"), prometheus.CounterValue,
+			func(s *Snapshot, emit func(float64, ...string)) {
+				for _, l := range s.Labels {
+					if l.Ceiling != nil {
+						emit(float64(of(l.Ceiling)), l.Name)
+					}
+				}
+			}}
+	}
+	return []metric{
+		control("control_answered_total", "Captured packets that were injected as a control and answered.", func(s *verify.Success) uint64 { return s.Answered }),
+		control("control_decided_total", "Captured packets that were injected as a control and whose end is known.", func(s *verify.Success) uint64 { return s.Decided }),
+	}
+}
+
 // captureMetrics are about what the model is trained on.
 func captureMetrics() []metric {
 	return []metric{
@@ -207,5 +228,31 @@ func modelMetrics() []metric {
 			}
 			return l.Quality.AUC, true
 		}),
+	}
+}
+
+// trainingMetrics are about the training under way, and whether one is due.
+func trainingMetrics() []metric {
+	return []metric{
+		{describe("training", "1 while a model is trained."), prometheus.GaugeValue,
+			func(s *Snapshot, emit func(float64, ...string)) { emit(boolean(s.Training != nil)) }},
+		{describe("training_done_ratio", "Share of the steps that the training under way has made."), prometheus.GaugeValue,
+			func(s *Snapshot, emit func(float64, ...string)) {
+				if t := s.Training; t != nil && t.Steps > 0 {
+					emit(float64(t.Step) / float64(t.Steps))
+				}
+			}},
+		{describe("drift", "1 where the model in use is no longer as good as it was."), prometheus.GaugeValue,
+			func(s *Snapshot, emit func(float64, ...string)) {
+				if s.Drift != nil {
+					emit(boolean(s.Drift.Reason != ""))
+				}
+			}},
+		{describe("drift_field_distance_ratio", "Mean Jensen-Shannon distance of the fields of fresh captures from those trained on."), prometheus.GaugeValue,
+			func(s *Snapshot, emit func(float64, ...string)) {
+				if s.Drift != nil && s.Drift.Distance >= 0 {
+					emit(s.Drift.Distance)
+				}
+			}},
 	}
 }

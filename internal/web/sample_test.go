@@ -35,8 +35,9 @@ func sample() Snapshot {
 			},
 			{Name: "beacon", Answer: "none", Counts: Counts{Generated: 50, Unasked: 50, OnWire: 50}, Success: verify.SuccessOf(0, 0), Missing: 120},
 		},
-		Model: &Model{ID: "20260301T100000Z-1a2b3c4d", Created: noon.Add(-2 * time.Hour), Recipe: "gan", Step: 400, Curve: sampleCurve()},
-		Drift: &Drift{Distance: 0.032},
+		Model:    &Model{ID: "20260301T100000Z-1a2b3c4d", Created: noon.Add(-2 * time.Hour), Recipe: "gan", Step: 400, Curve: sampleCurve()},
+		Drift:    &Drift{Distance: 0.032},
+		Training: &TrainingRun{Began: noon.Add(-time.Minute), Recipe: "gan", Step: 90, Steps: 450, Curve: sampleCurve()},
 	}
 }
 
