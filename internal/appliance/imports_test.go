@@ -18,6 +18,7 @@ import (
 // through each other.
 var mayImport = map[string][]string{
 	"bench":                {"*"},
+	"bench/generator":      {"*"},
 	"bench/table2":         {"*"},
 	"cmd/docs":             {"internal/appliance"},
 	"cmd/pacgan-appliance": {"internal/appliance", "internal/lab"},

@@ -1,54 +1,73 @@
 package model
 
-import "pacgan-appliance/internal/encoding"
+import "slices"
 
-// Leaf is [Forest.Split] of a node without children, and an absent child in [Forest.Child].
+// Leaf is [Forest.Split] of a node without children, and the root of a slot that nothing is drawn for.
 const Leaf = -1
 
-// Forest is the digit trees of one label: a multiway decision tree for each digit i of a packet,
-// which splits on digits j < i, and one for the packet's length.
+// Absent is the value of a slot that a packet is too short to have.
+const Absent = 1<<16 - 1
+
+// Forest is what recipe tree learned of one label: how its packets are laid out, and a decision tree for
+// each part of them that varies.
 //
-// Packets of one label differ in length. Tree i is grown from the packets that have digit i, and the
-// length has a tree of its own, grown by the same rule: it splits on the digits that every packet has
-// (those before 2*MinLen) and its values are lengths in bytes. On IPv4 packets it finds the total
-// length's digits by itself; on any other byte string it finds what tells the length, or draws it by
-// its frequency. So digits need no 17th value, and a packet's end is never drawn twice.
+// Packets of one label differ in length, and a field that varies in length shifts all that follows. So a
+// packet is not a row of positions but one of Shapes: a list of slots, left to right, each of which writes
+// some bytes. What training packets have in common (a protocol's fixed text) stands between the fields and
+// keeps them apart, wherever it lies in the packet.
 //
-// Nodes are numbered tree by tree, a parent before its children, the length tree last. Each node,
-// inner or leaf, holds the values that its training packets had and how often.
+// Slots are drawn in Order: those that vary in length first, so that the packet's length is known when the
+// others, a length field among them, are drawn. A slot's tree splits on the values of slots drawn before it,
+// and draws one of the values that its node's training packets had, by their number.
 type Forest struct {
-	MinLen int     // bytes of the shortest training packet
-	Root   []int32 // of digit i's tree at i; the length tree's is the last: 2 * longest packet + 1 of them
-	Split  []int32 // [node] digit that the node splits on, or Leaf
-	Kids   []int32 // [node] where its children start in Child; any value for a leaf
-	Child  []int32 // [kids + digit value] node, or Leaf where training had no such value
-	First  []int32 // [node + 1] node n's values are Value[First[n]:First[n+1]]
-	Value  []uint16
-	Count  []uint32 // of each Value: at least 1
+	Shapes []Shape
+	Slots  []Slot   // shape by shape
+	Words  [][]byte // of the slots
+	Order  []int32  // shape by shape, as long as Shape.Draws says: the slots that have a tree
+
+	// The trees. A node's children come after it; nodes of one tree are consecutive.
+	Split    []int32  // [node] slot that the node splits on, or Leaf
+	FirstKid []int32  // [node + 1] node n's children are Kid[FirstKid[n]:FirstKid[n+1]]
+	KidValue []uint16 // [child] value of the slot that leads there, ascending in a node
+	Kid      []int32  // [child] node
+	First    []int32  // [node + 1] node n's values are Value[First[n]:First[n+1]]
+	Value    []uint16 // ascending in a node
+	Count    []uint32 // of each Value: at least 1
 }
 
-// Digits is the number of digits that have a tree: those of the longest training packet.
-func (f *Forest) Digits() int { return len(f.Root) - 1 }
+// Shape is one way in which packets are laid out.
+type Shape struct {
+	Count uint32 // training packets laid out so: at least 1
+	Slots int32  // number of slots
+	Draws int32  // number of them that are drawn
+}
+
+// SlotKind says what a slot writes.
+type SlotKind int32
+
+// The kinds of slots.
+const (
+	SlotFixed  SlotKind = iota // the bytes Words[Word]
+	SlotLength                 // the packet's length plus Add, big-endian, in Size bytes
+	SlotWord                   // the bytes Words[Word+value]: values are 0..Size-1
+	SlotWidth                  // nothing: its value is the number of bytes that the slots with this Width are cut to
+	SlotDigit                  // a hex digit, which is its value; always a high one, then a low one
+)
+
+// Slot is a part of a packet.
+type Slot struct {
+	Kind SlotKind
+	Root int32 // of its tree, or Leaf
+	Word int32
+	Size int32
+	Add  int32
+	// Width is the slot that cuts a digit's or word's field, or Leaf where it is always there; At is the number of
+	// the first digit that it writes in the field.
+	Width, At int32
+}
 
 // Nodes is the number of nodes of all trees.
 func (f *Forest) Nodes() int { return len(f.Split) }
-
-// Walk returns the node of a digit's tree that the digits before it lead to; digit [Forest.Digits] is
-// the length tree. Where training never saw the next value, the walk stays at the inner node.
-func (f *Forest) Walk(digit int, digits []uint8) int {
-	node := f.Root[digit]
-	for {
-		split := f.Split[node]
-		if split == Leaf {
-			return int(node)
-		}
-		child := f.Child[f.Kids[node]+int32(digits[split])]
-		if child == Leaf {
-			return int(node)
-		}
-		node = child
-	}
-}
 
 // Support returns the values that a node's training packets had, ascending, and their counts.
 func (f *Forest) Support(node int) (values []uint16, counts []uint32) {
@@ -56,33 +75,134 @@ func (f *Forest) Support(node int) (values []uint16, counts []uint32) {
 	return f.Value[lo:hi], f.Count[lo:hi]
 }
 
-// Dependent reports for each digit whether its order matters: its tree has a split, or another tree
-// splits on it. The others can be drawn in one batch.
-func (f *Forest) Dependent() []bool {
-	dependent := make([]bool, f.Digits())
-	for i := range dependent {
-		if f.Split[f.Root[i]] != Leaf {
-			dependent[i] = true
+// Walk returns the node of a slot's tree that the values of the slots drawn before lead to. Where training
+// never saw the next value, the walk stays at the inner node.
+func (f *Forest) Walk(slot int, values []uint16) int {
+	node := f.Slots[slot].Root
+	for f.Split[node] != Leaf {
+		lo, hi := f.FirstKid[node], f.FirstKid[node+1]
+		at, found := slices.BinarySearch(f.KidValue[lo:hi], values[f.Split[node]])
+		if !found {
+			break
 		}
+		node = f.Kid[int(lo)+at]
 	}
-	for _, split := range f.Split {
-		if split != Leaf {
-			dependent[split] = true
-		}
-	}
-	return dependent
+	return int(node)
 }
 
-// Free reports for each digit whether it has more than one possible value somewhere: what a
-// generator has to decide at all.
-func (f *Forest) Free() []bool {
-	free := make([]bool, f.Digits())
-	for i := range free {
-		root := f.Root[i]
-		free[i] = f.First[root+1]-f.First[root] > 1
-	}
-	return free
+// Draft is a packet of a forest in the making. It is for one goroutine and allocates nothing.
+type Draft struct {
+	forest *Forest
+	values []uint16 // [slot]
+	places []int32  // [slot] byte where it begins; known for slots below cursor
+	first  int      // slot of the shape, and the one after its last
+	end    int
+	cursor int
+	order  []int32
 }
 
-// valuesPerNode is the number of children of an inner node and of logits of a digit.
-const valuesPerNode = encoding.Values
+// NewDraft returns a draft that [Draft.Start] begins packets with.
+func (f *Forest) NewDraft() *Draft {
+	return &Draft{forest: f, values: make([]uint16, len(f.Slots)), places: make([]int32, len(f.Slots)+1)}
+}
+
+// Start begins a packet of a shape and returns the slots to draw, in order.
+func (d *Draft) Start(shape int) []int32 {
+	first, draws := 0, 0
+	for _, s := range d.forest.Shapes[:shape] {
+		first += int(s.Slots)
+		draws += int(s.Draws)
+	}
+	s := d.forest.Shapes[shape]
+	d.first, d.end, d.cursor = first, first+int(s.Slots), first
+	d.places[first] = 0
+	d.order = d.forest.Order[draws : draws+int(s.Draws)]
+	return d.order
+}
+
+// Node returns the node that decides on the next slot, or Leaf where the packet is too short to have it: then
+// it is [Absent], and not to be set.
+func (d *Draft) Node(slot int) int {
+	s := &d.forest.Slots[slot]
+	if s.Width != Leaf && s.At >= 2*int32(d.values[s.Width]) {
+		d.values[slot] = Absent
+		return Leaf
+	}
+	return d.forest.Walk(slot, d.values)
+}
+
+// Set decides on a slot.
+func (d *Draft) Set(slot int, value uint16) { d.values[slot] = value }
+
+// Place returns the number of the first digit that a slot writes in its packet. The slots to the left of it
+// that vary in length must be set.
+func (d *Draft) Place(slot int) int {
+	for ; d.cursor < slot; d.cursor++ {
+		d.places[d.cursor+1] = d.places[d.cursor] + int32(d.size(d.cursor))
+	}
+	place := 2 * int(d.places[slot])
+	if s := &d.forest.Slots[slot]; s.Kind == SlotDigit && d.low(slot) {
+		place++
+	}
+	return place
+}
+
+// size is the number of bytes that a slot adds to where the next begins: a byte's high digit adds none.
+func (d *Draft) size(slot int) int {
+	s := &d.forest.Slots[slot]
+	if s.Width != Leaf && d.values[slot] == Absent {
+		return 0
+	}
+	switch s.Kind {
+	case SlotFixed:
+		return len(d.forest.Words[s.Word])
+	case SlotLength:
+		return int(s.Size)
+	case SlotWord:
+		return len(d.forest.Words[int(s.Word)+int(d.values[slot])])
+	case SlotDigit:
+		if d.low(slot) {
+			return 1
+		}
+	}
+	return 0
+}
+
+// low reports whether a digit is the low one of its byte.
+func (d *Draft) low(slot int) bool { return d.forest.Slots[slot].At%2 == 1 }
+
+// Append appends the packet, all of whose slots are set, to dst.
+func (d *Draft) Append(dst []byte) []byte {
+	length := d.Place(d.end-1)/2 + d.size(d.end-1)
+	for slot := d.first; slot < d.end; slot++ {
+		s := &d.forest.Slots[slot]
+		if s.Width != Leaf && d.values[slot] == Absent {
+			continue
+		}
+		switch s.Kind {
+		case SlotFixed:
+			dst = append(dst, d.forest.Words[s.Word]...)
+		case SlotLength:
+			v := length + int(s.Add)
+			if s.Size == 2 {
+				dst = append(dst, byte(v>>8))
+			}
+			dst = append(dst, byte(v))
+		case SlotWord:
+			dst = append(dst, d.forest.Words[int(s.Word)+int(d.values[slot])]...)
+		case SlotDigit:
+			if d.low(slot) {
+				dst = append(dst, byte(d.values[slot-1]<<4|d.values[slot]))
+			}
+		}
+	}
+	return dst
+}
+
+// Written returns the bytes that a word's value stands for, nil of other kinds.
+func (f *Forest) Written(slot int, value uint16) []byte {
+	if s := &f.Slots[slot]; s.Kind == SlotWord {
+		return f.Words[int(s.Word)+int(value)]
+	}
+	return nil
+}

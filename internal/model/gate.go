@@ -3,6 +3,8 @@ package model
 import (
 	"fmt"
 	"math"
+
+	"pacgan-appliance/internal/encoding"
 )
 
 // Prior is what the gate starts from at a tree's node.
@@ -14,23 +16,20 @@ const (
 	PriorFrequency Prior = "frequency" // values are as likely as the node's training packets had them
 )
 
-const (
-	// ThetaScale multiplies a node's theta in the logits.
-	ThetaScale = 20
-	// Impossible is the logit of a value that the visited node never had: finite, so that gradients
-	// are, and low enough that no sum brings it back.
-	Impossible = -1e9
-)
+// ThetaScale multiplies theta in the logits.
+const ThetaScale = 20
 
-// Gate is what recipe gan learns beside the convolutional generator. The logits of a digit of a
-// label are
+// Gate is what recipe gan learns beside the convolutional generator. The logit of a value at a node of a slot's
+// tree is
 //
-//	prior(node) + ThetaScale*Theta[node] + Bias[digit] + net(noise, label)[digit]
+//	log prior(node, value) + ThetaScale*Theta[node, value] + sum over the digits that the value writes of
+//	Bias[place][digit] + net(noise, label)[place][digit]
 //
-// with the node that [Forest.Walk] visits.
+// with the node that [Forest.Walk] visits, and place the digit's in the packet being drawn. The sum is of a
+// digit's one logit, or, for a word, of what a network that draws digits independently would give it.
 type Gate struct {
 	Prior Prior
-	Theta [][]float32 // [label][node*16 + value], nodes as in the label's Forest
+	Theta [][]float32 // [label][place in Forest.Value]
 	Bias  [][]float32 // [label][digit*16 + value], Geometry.DigitsCapacity() digits
 }
 
@@ -38,47 +37,61 @@ type Gate struct {
 func NewGate(prior Prior, forests []Forest, digits int) *Gate {
 	g := &Gate{Prior: prior, Theta: make([][]float32, len(forests)), Bias: make([][]float32, len(forests))}
 	for i := range forests {
-		g.Theta[i] = make([]float32, forests[i].Nodes()*valuesPerNode)
+		g.Theta[i] = make([]float32, len(forests[i].Value))
 		g.Bias[i] = make([]float32, digits*valuesPerNode)
 	}
 	return g
 }
 
-// LogPrior writes the log prior of the 16 values at a node of a digit's tree to dst; Impossible where
-// training had none.
-func (p Prior) LogPrior(dst []float32, f *Forest, node int) {
-	values, counts := f.Support(node)
-	for v := range dst[:valuesPerNode] {
-		dst[v] = Impossible
-	}
-	total := 0.0
-	for _, c := range counts {
-		total += float64(c)
-	}
-	for i, v := range values {
-		if p == PriorFrequency {
-			dst[v] = float32(math.Log(float64(counts[i]) / total))
-		} else {
-			dst[v] = float32(-math.Log(float64(len(values))))
+// LogPrior returns the log prior of each of a forest's values at its node.
+func (p Prior) LogPrior(f *Forest) []float32 {
+	prior := make([]float32, len(f.Value))
+	for node := range f.Nodes() {
+		values, counts := f.Support(node)
+		total := 0.0
+		for _, c := range counts {
+			total += float64(c)
 		}
-	}
-}
-
-// logits returns prior + ThetaScale*Theta + Bias for each value of each node of a label's trees, in
-// the order of Forest.Value; the length tree's, which is drawn by its counts, stay 0.
-func (g *Gate) logits(f *Forest, label int) []float32 {
-	logits := make([]float32, len(f.Value))
-	var prior [valuesPerNode]float32
-	for digit := range f.Digits() {
-		for node := int(f.Root[digit]); node < int(f.Root[digit+1]); node++ {
-			g.Prior.LogPrior(prior[:], f, node)
-			for at := f.First[node]; at < f.First[node+1]; at++ {
-				v := int(f.Value[at])
-				logits[at] = prior[v] + ThetaScale*g.Theta[label][node*valuesPerNode+v] + g.Bias[label][digit*valuesPerNode+v]
+		for i, c := range counts {
+			at := int(f.First[node]) + i
+			if p == PriorFrequency {
+				prior[at] = float32(math.Log(float64(c) / total))
+			} else {
+				prior[at] = float32(-math.Log(float64(len(values))))
 			}
 		}
 	}
+	return prior
+}
+
+// logits returns prior + ThetaScale*Theta for each value of each node of a label's trees.
+func (g *Gate) logits(f *Forest, label int) []float32 {
+	logits := g.Prior.LogPrior(f)
+	for i, theta := range g.Theta[label] {
+		logits[i] += ThetaScale * theta
+	}
 	return logits
+}
+
+// Logit sums the logits, [digit][16], of the digits that a slot's value writes from digit place on. Digits
+// beyond the logits' end, of packets longer than any in training, add nothing.
+func (f *Forest) Logit(slot int, value uint16, place int, logits []float32) float32 {
+	at := place * valuesPerNode
+	if f.Slots[slot].Kind == SlotDigit {
+		if at+valuesPerNode > len(logits) {
+			return 0
+		}
+		return logits[at+int(value)]
+	}
+	var sum float32
+	for _, b := range f.Written(slot, value) {
+		if at+2*valuesPerNode > len(logits) {
+			break
+		}
+		sum += logits[at+int(b>>4)] + logits[at+valuesPerNode+int(b&15)]
+		at += 2 * valuesPerNode
+	}
+	return sum
 }
 
 // validate reports a prior that this program does not know.
@@ -88,3 +101,6 @@ func (p Prior) validate() error {
 	}
 	return nil
 }
+
+// valuesPerNode is the number of logits of a digit.
+const valuesPerNode = encoding.Values

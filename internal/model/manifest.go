@@ -12,7 +12,7 @@ import (
 )
 
 // FormatVersion is the version of the files that this program writes and reads.
-const FormatVersion = 1
+const FormatVersion = 2
 
 const (
 	manifestFile  = "manifest.json"

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -125,7 +126,7 @@ func FuzzReadTensors(f *testing.F) {
 func FuzzDecode(f *testing.F) {
 	for _, recipe := range []Recipe{RecipeTree, RecipeGAN, RecipePaper} {
 		m := mustModel(f, recipe)
-		metadata := map[string]string{"format": formatName, "version": "1"}
+		metadata := map[string]string{"format": formatName, "version": fmt.Sprint(FormatVersion)}
 		generator := mustWriteTensors(f, metadata, m.tensors())
 		man := testManifest()
 		man.describe(m, "")
@@ -138,9 +139,9 @@ func FuzzDecode(f *testing.F) {
 		f.Add(manifest, mustWriteTensors(f, metadata, m.tensors())) // tensors missing
 	}
 	bad := mustModel(f, RecipeTree)
-	bad.Forests[0].Child[1] = 1 // a circle
-	f.Add([]byte(`{"format_version":1,"recipe":"tree","labels":["ping","dns"],"geometry":{"n":8,"w":16,"d":2}}`),
-		mustWriteTensors(f, map[string]string{"format": formatName, "version": "1"}, bad.tensors()))
+	bad.Forests[0].Kid[0] = 1 // a circle
+	f.Add([]byte(`{"format_version":2,"recipe":"tree","labels":["ping","dns"],"geometry":{"n":8,"w":16,"d":2}}`),
+		mustWriteTensors(f, map[string]string{"format": formatName, "version": fmt.Sprint(FormatVersion)}, bad.tensors()))
 	f.Fuzz(func(t *testing.T, manifest, generator []byte) {
 		man, err := parseManifest(manifest)
 		if err != nil {
@@ -153,7 +154,7 @@ func FuzzDecode(f *testing.F) {
 		s := mustSampler(t, m, m.Labels[0], 1)
 		for range 3 {
 			p, err := s.Next(nil)
-			if err != nil || len(p) > m.Geometry.CapacityBytes() {
+			if err != nil || len(p) > max(maxBytes, m.Geometry.CapacityBytes()) {
 				t.Errorf("%d bytes: %v", len(p), err)
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"math"
 	"math/rand/v2"
+	"slices"
 )
 
 // netBatch is how many noise vectors the convolutional generator takes at once.
@@ -18,11 +19,15 @@ type Sampler struct {
 	label  int
 	labels int
 	model  *Model
-	forest *Forest // recipes tree and gan
 	rng    *rand.Rand
 
-	digits []uint8   // of the packet being drawn
-	base   []float32 // recipe gan: [place in forest.Value] logit without the network's part
+	forest *Forest // recipes tree and gan
+	draft  *Draft
+	upTo   []uint64 // [place in forest.Value] count of it and those before it in its node
+	shapes []uint64 // packets of each shape and those before it
+
+	base   []float32 // recipe gan: [place in forest.Value] logit without bias and network
+	weight []float64 // room for a node's values
 
 	net     *forward  // recipes gan and paper
 	outputs []float32 // of the network's last batch, not used up yet
@@ -49,13 +54,33 @@ func (m *Model) NewSampler(label string, seed uint64) (*Sampler, error) {
 		return nil, fmt.Errorf("sample from recipe %q: must be %q, %q or %q", m.Recipe, RecipeTree, RecipeGAN, RecipePaper)
 	}
 	if m.Recipe != RecipePaper {
-		s.forest = &m.Forests[index]
-		s.digits = make([]uint8, s.forest.Digits())
+		s.plant(&m.Forests[index])
 	}
 	if m.Recipe == RecipeGAN {
 		s.base = m.Gate.logits(s.forest, index)
 	}
 	return s, nil
+}
+
+// plant prepares drawing from a label's trees.
+func (s *Sampler) plant(f *Forest) {
+	s.forest, s.draft = f, f.NewDraft()
+	s.upTo = make([]uint64, len(f.Count))
+	most := 0
+	for node := range f.Nodes() {
+		var total uint64
+		for at := f.First[node]; at < f.First[node+1]; at++ {
+			total += uint64(f.Count[at])
+			s.upTo[at] = total
+		}
+		most = max(most, int(f.First[node+1]-f.First[node]))
+	}
+	s.weight = make([]float64, most)
+	var total uint64
+	for _, shape := range f.Shapes {
+		total += uint64(shape.Count)
+		s.shapes = append(s.shapes, total)
+	}
 }
 
 // streamOf gives each label random numbers of its own, by its name: the order of the labels does not
@@ -76,73 +101,68 @@ func (s *Sampler) Next(dst []byte) ([]byte, error) {
 	if s.recipe == RecipeGAN {
 		logits = s.nextOutput()
 	}
-	f := s.forest
-	s.draw(0, 2*f.MinLen, logits)
-	length := int(s.drawCount(f.Walk(f.Digits(), s.digits)))
-	s.draw(2*f.MinLen, 2*length, logits)
-	for i := 0; i < 2*length; i += 2 {
-		dst = append(dst, s.digits[i]<<4|s.digits[i+1])
-	}
-	return dst, nil
-}
-
-// draw draws the digits from lo to hi, left to right; logits are the network's, nil for trees alone.
-func (s *Sampler) draw(lo, hi int, logits []float32) {
-	f := s.forest
-	for i := lo; i < hi; i++ {
-		node := f.Walk(i, s.digits)
-		first, end := f.First[node], f.First[node+1]
+	for _, slot := range s.draft.Start(s.pick(s.shapes)) {
+		node := s.draft.Node(int(slot))
+		if node == Leaf {
+			continue
+		}
+		first, end := s.forest.First[node], s.forest.First[node+1]
+		at := first
 		switch {
 		case end-first == 1: // nothing to decide
-			s.digits[i] = uint8(f.Value[first])
-		case logits == nil:
-			s.digits[i] = uint8(s.drawCount(node))
+		case logits == nil || s.forest.Slots[slot].Kind == SlotWidth:
+			at += int32(s.pick(s.upTo[first:end]))
 		default:
-			s.digits[i] = uint8(s.drawLogits(node, logits[i*valuesPerNode:][:valuesPerNode]))
+			at += int32(s.pickLogits(int(slot), node, logits))
 		}
+		s.draft.Set(int(slot), s.forest.Value[at])
 	}
+	return s.draft.Append(dst), nil
 }
 
-// drawCount draws one of a node's values by how often training had it.
-func (s *Sampler) drawCount(node int) uint16 {
-	values, counts := s.forest.Support(node)
-	var total uint64
-	for _, c := range counts {
-		total += uint64(c)
+// pick draws an index by counts; upTo are their sums.
+func (s *Sampler) pick(upTo []uint64) int {
+	if len(upTo) == 1 {
+		return 0
 	}
-	at := s.rng.Uint64N(total)
-	for i, c := range counts {
-		if at < uint64(c) {
-			return values[i]
+	at := s.rng.Uint64N(upTo[len(upTo)-1])
+	if len(upTo) <= valuesPerNode {
+		i := 0
+		for at >= upTo[i] {
+			i++
 		}
-		at -= uint64(c)
+		return i
 	}
-	return values[len(values)-1] // not reached: at < total
+	i, _ := slices.BinarySearch(upTo, at+1)
+	return i
 }
 
-// drawLogits draws one of a node's values with probability softmax(base + net).
-func (s *Sampler) drawLogits(node int, net []float32) uint16 {
-	values, _ := s.forest.Support(node)
-	base := s.base[s.forest.First[node]:][:len(values)]
-	var weight [valuesPerNode]float64
+// pickLogits draws one of a node's values with probability softmax(base + what bias and network say of the
+// digits that the value writes).
+func (s *Sampler) pickLogits(slot, node int, net []float32) int {
+	first, end := s.forest.First[node], s.forest.First[node+1]
+	place, bias := s.draft.Place(slot), s.model.Gate.Bias[s.label]
+	weight := s.weight[:end-first]
 	highest := math.Inf(-1)
-	for i, v := range values {
-		weight[i] = float64(base[i] + net[v])
+	for i := range weight {
+		at := first + int32(i)
+		w := s.base[at] + s.forest.Logit(slot, s.forest.Value[at], place, net) + s.forest.Logit(slot, s.forest.Value[at], place, bias)
+		weight[i] = float64(w)
 		highest = max(highest, weight[i])
 	}
 	total := 0.0
-	for i := range values {
+	for i := range weight {
 		weight[i] = math.Exp(weight[i] - highest)
 		total += weight[i]
 	}
 	at := s.rng.Float64() * total
-	for i, v := range values {
-		if at < weight[i] {
-			return v
+	for i, w := range weight {
+		if at < w {
+			return i
 		}
-		at -= weight[i]
+		at -= w
 	}
-	return values[len(values)-1] // rounding took the last of the mass
+	return len(weight) - 1 // rounding took the last of the mass
 }
 
 // nextPaper decodes the next matrix of the paper's generator. The packet ends where its IPv4 total

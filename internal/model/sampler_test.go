@@ -10,22 +10,29 @@ import (
 	"pacgan-appliance/internal/encoding"
 )
 
-// handForest is what training makes of the packets 10 (twice) and 25ab (twice), with one packet 2f more: its low
-// digit 15 was seen under the high digit 2 alone, and the length follows the low digit.
+// handForest has a slot of each kind: a fixed byte, the packet's length, the word "a" or "bc", and a byte that packets
+// with "a" may lack.
 func handForest() Forest {
 	leaf := int32(Leaf)
 	return Forest{
-		MinLen: 1,
-		Root:   []int32{0, 1, 4, 5, 6},
-		Split:  []int32{leaf, 0, leaf, leaf, leaf, leaf, 1, leaf, leaf},
-		Kids:   []int32{leaf, 0, leaf, leaf, leaf, leaf, 16, leaf, leaf},
-		Child: []int32{
-			leaf, 2, 3, leaf, leaf, leaf, leaf, leaf, leaf, leaf, leaf, leaf, leaf, leaf, leaf, leaf,
-			7, leaf, leaf, leaf, leaf, 8, leaf, leaf, leaf, leaf, leaf, leaf, leaf, leaf, leaf, leaf,
+		Shapes: []Shape{{Count: 5, Slots: 6, Draws: 4}},
+		Slots: []Slot{
+			{Kind: SlotFixed, Root: leaf, Word: 0, Width: leaf},
+			{Kind: SlotLength, Root: leaf, Size: 2, Add: 1, Width: leaf},
+			{Kind: SlotWord, Root: 0, Word: 1, Size: 2, Width: leaf},
+			{Kind: SlotWidth, Root: 1, Width: leaf},
+			{Kind: SlotDigit, Root: 4, Width: 3, At: 0},
+			{Kind: SlotDigit, Root: 5, Width: 3, At: 1},
 		},
-		First: []int32{0, 2, 5, 6, 8, 9, 10, 12, 13, 14},
-		Value: []uint16{1, 2 /* digit 1: */, 0, 5, 15, 0, 5, 15 /* 2, 3: */, 10, 11 /* length: */, 1, 2, 1, 2},
-		Count: []uint32{2, 3, 2, 2, 1, 2, 2, 1, 2, 2, 3, 2, 2, 2},
+		Words:    [][]byte{{0x45}, []byte("a"), []byte("bc")},
+		Order:    []int32{2, 3, 4, 5},
+		Split:    []int32{leaf, 2, leaf, leaf, leaf, leaf},
+		FirstKid: []int32{0, 0, 2, 2, 2, 2, 2},
+		KidValue: []uint16{0, 1},
+		Kid:      []int32{2, 3},
+		First:    []int32{0, 2, 4, 6, 7, 8, 10},
+		Value:    []uint16{0, 1 /* width: */, 0, 1, 0, 1, 1 /* digits: */, 6, 1, 2},
+		Count:    []uint32{3, 2, 2, 3, 2, 1, 2, 3, 2, 1},
 	}
 }
 
@@ -52,32 +59,67 @@ func mustModel(tb testing.TB, recipe Recipe) *Model {
 func TestWalk(t *testing.T) {
 	f := handForest()
 	for _, tt := range []struct {
-		name   string
-		digit  int
-		digits []uint8
-		want   int
+		name string
+		slot int
+		word uint16
+		want int
 	}{
-		{"a root without a split", 0, nil, 0},
-		{"a known value", 1, []uint8{2}, 3},
-		{"an unknown value stays at the inner node", 1, []uint8{9}, 1},
-		{"the length tree", 4, []uint8{2, 5}, 8},
-		{"the length tree, unknown", 4, []uint8{2, 15}, 6},
+		{"a root without a split", 2, 0, 0},
+		{"a known value", 3, 1, 3},
+		{"an unknown value stays at the inner node", 3, 2, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := f.Walk(tt.digit, tt.digits); got != tt.want {
+			if got := f.Walk(tt.slot, []uint16{0, 0, tt.word, 0, 0, 0}); got != tt.want {
 				t.Errorf("node %d, want %d", got, tt.want)
 			}
 		})
 	}
 }
 
-func TestDependentAndFree(t *testing.T) {
+// TestDraft writes one packet by hand, and says where each slot begins.
+func TestDraft(t *testing.T) {
 	f := handForest()
-	if diff := cmp.Diff([]bool{true, true, false, false}, f.Dependent()); diff != "" {
-		t.Errorf("dependent (-want +got):\n%s", diff)
+	d := f.NewDraft()
+	if diff := cmp.Diff([]int32{2, 3, 4, 5}, d.Start(0)); diff != "" {
+		t.Errorf("order (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]bool{true, true, false, false}, f.Free()); diff != "" {
-		t.Errorf("free (-want +got):\n%s", diff)
+	for _, step := range []struct {
+		slot, place int
+		value       uint16
+	}{{2, 6, 1}, {3, 10, 1}, {4, 10, 6}, {5, 11, 2}} {
+		if got := d.Place(step.slot); got != step.place {
+			t.Errorf("slot %d begins at digit %d, want %d", step.slot, got, step.place)
+		}
+		if d.Node(step.slot) == Leaf {
+			t.Errorf("slot %d is absent", step.slot)
+		}
+		d.Set(step.slot, step.value)
+	}
+	if diff := cmp.Diff([]byte("\x45\x00\x07bcb"), d.Append(nil)); diff != "" {
+		t.Errorf("packet (-want +got):\n%s", diff)
+	}
+	d.Start(0)
+	d.Set(2, 0)
+	d.Set(3, 0)
+	if d.Node(4) != Leaf || d.Node(5) != Leaf {
+		t.Error("a digit beyond its field's width is to be drawn")
+	}
+	if diff := cmp.Diff([]byte("\x45\x00\x05a"), d.Append(nil)); diff != "" {
+		t.Errorf("short packet (-want +got):\n%s", diff)
+	}
+}
+
+// TestShapesAreDrawnByCount adds a second shape, of one fixed byte.
+func TestShapesAreDrawnByCount(t *testing.T) {
+	m := mustModel(t, RecipeTree)
+	f := &m.Forests[0]
+	f.Shapes = append(f.Shapes, Shape{Count: 15, Slots: 1})
+	f.Slots = append(f.Slots, Slot{Kind: SlotFixed, Root: Leaf, Width: Leaf})
+	if err := m.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	if got := frequencies(t, m, "ping", 30000)["45"]; math.Abs(got-0.75) > 0.015 {
+		t.Errorf("the second shape's share is %.3f, want 0.75", got)
 	}
 }
 
@@ -85,10 +127,11 @@ func TestDependentAndFree(t *testing.T) {
 func TestTreeFrequencies(t *testing.T) {
 	got := frequencies(t, mustModel(t, RecipeTree), "ping", 30000)
 	want := map[string]float64{
-		"10":   2. / 5,
-		"25ab": 3. / 5 * 2 / 3,
-		"2f":   3. / 5 * 1 / 3 * 3 / 5, // the length's inner node: 3 of 1 byte, 2 of 2
-		"2fab": 3. / 5 * 1 / 3 * 2 / 5,
+		"45000561":     3. / 5 * 2 / 3,
+		"4500066161":   3. / 5 * 1 / 3 * 2 / 3,
+		"4500066162":   3. / 5 * 1 / 3 * 1 / 3,
+		"450007626361": 2. / 5 * 2 / 3,
+		"450007626362": 2. / 5 * 1 / 3,
 	}
 	compareFrequencies(t, want, got)
 }
@@ -99,14 +142,14 @@ func TestGateFrequencies(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		prior  Prior
-		theta  float32 // of digit 0 = 2
-		bias   float32 // of digit 0 = 2
-		second float64 // probability of digit 0 = 2
+		theta  float32 // of the word bc
+		bias   float32 // of its last digit
+		second float64 // probability of the word bc
 	}{
 		{"uniform", PriorUniform, 0, 0, 1. / 2},
-		{"frequency", PriorFrequency, 0, 0, 3. / 5},
+		{"frequency", PriorFrequency, 0, 0, 2. / 5},
 		{"theta counts 20 times", PriorUniform, 0.05, 0, math.E / (1 + math.E)},
-		{"bias", PriorFrequency, 0, 1, 3 * math.E / (2 + 3*math.E)},
+		{"bias", PriorFrequency, 0, 1, 2 * math.E / (3 + 2*math.E)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			m := mustModel(t, RecipeGAN)
@@ -114,20 +157,21 @@ func TestGateFrequencies(t *testing.T) {
 				clear(w)
 			}
 			m.Gate.Prior = tt.prior
-			m.Gate.Theta[0][2], m.Gate.Bias[0][2] = tt.theta, tt.bias
-			m.Gate.Bias[0][7] = 50 // a value that training never had stays impossible
+			m.Gate.Theta[0][1] = tt.theta
+			m.Gate.Bias[0][9*valuesPerNode+3] = tt.bias // digit 9, the low one of c = 63
+			m.Gate.Bias[0][7*valuesPerNode+5] = 50      // a value that training never had stays impossible
 			sum := 0.0
 			for packet, share := range frequencies(t, m, "ping", 30000) {
-				switch packet[0] {
-				case '2':
+				switch packet[6:8] {
+				case "62":
 					sum += share
-				case '1':
+				case "61":
 				default:
-					t.Errorf("packet %s: digit 0 was never %c", packet, packet[0])
+					t.Errorf("packet %s: the word was never that", packet)
 				}
 			}
 			if math.Abs(sum-tt.second) > 0.015 {
-				t.Errorf("digit 0 is 2 in %.3f, want %.3f", sum, tt.second)
+				t.Errorf("the word is bc in %.3f, want %.3f", sum, tt.second)
 			}
 		})
 	}
@@ -153,10 +197,10 @@ func TestNetworkDecides(t *testing.T) {
 		weights["deconv2.weight"][k*2] = 1
 	}
 	weights["logits.weight"][2] = 10
-	for label, want := range map[string]float64{"ping": 1. / 2, "dns": 1} {
+	for label, want := range map[string]float64{"ping": 1. / 2, "dns": 1} { // bc = 6263 has a 2, a = 61 none
 		got := frequencies(t, m, label, 4000)
-		if share := got["25ab"] + got["2f"] + got["2fab"]; math.Abs(share-want) > 0.04 {
-			t.Errorf("%s: digit 0 is 2 in %.3f, want %.3f", label, share, want)
+		if share := got["450007626361"] + got["450007626362"]; math.Abs(share-want) > 0.04 {
+			t.Errorf("%s: the word is bc in %.3f, want %.3f", label, share, want)
 		}
 	}
 }

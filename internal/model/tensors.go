@@ -6,30 +6,23 @@ import (
 
 // The tensors of a model's file, for each label's index I:
 //
-//	forest.I.min_len, .root, .split, .kids, .child, .first, .value, .count    as in Forest
-//	gate.I.theta [node][16], gate.I.bias [digit][16]
+//	forest.I.shapes [shape][3], .slots [slot][7]        the fields of Shape and of Slot
+//	forest.I.words, .word_end                           the bytes of all words, and where each ends
+//	forest.I.order, .split, .first_kid, .kid_value, .kid, .first, .value, .count    as in Forest
+//	gate.I.theta [place in forest.I.value], gate.I.bias [digit][16]
 //	net.NAME                                                                   as in Arch.Tensors
 
 // tensors returns what of the model is kept in safetensors; the manifest holds the rest.
 func (m *Model) tensors() []Tensor {
 	var ts []Tensor
 	for i := range m.Forests {
-		f, prefix := &m.Forests[i], fmt.Sprintf("forest.%d.", i)
-		ts = append(ts,
-			Tensor{prefix + "min_len", []int{1}, []uint32{uint32(f.MinLen)}},
-			Tensor{prefix + "root", []int{len(f.Root)}, f.Root},
-			Tensor{prefix + "split", []int{len(f.Split)}, f.Split},
-			Tensor{prefix + "kids", []int{len(f.Kids)}, f.Kids},
-			Tensor{prefix + "child", []int{len(f.Child) / valuesPerNode, valuesPerNode}, f.Child},
-			Tensor{prefix + "first", []int{len(f.First)}, f.First},
-			Tensor{prefix + "value", []int{len(f.Value)}, f.Value},
-			Tensor{prefix + "count", []int{len(f.Count)}, f.Count})
+		ts = append(ts, m.Forests[i].tensors(fmt.Sprintf("forest.%d.", i))...)
 	}
 	if m.Gate != nil {
 		for i, theta := range m.Gate.Theta {
 			bias, prefix := m.Gate.Bias[i], fmt.Sprintf("gate.%d.", i)
 			ts = append(ts,
-				Tensor{prefix + "theta", []int{len(theta) / valuesPerNode, valuesPerNode}, theta},
+				Tensor{prefix + "theta", []int{len(theta)}, theta},
 				Tensor{prefix + "bias", []int{len(bias) / valuesPerNode, valuesPerNode}, bias})
 		}
 	}
@@ -74,22 +67,9 @@ func (m *Model) takeTensors(tensors []Tensor, prior Prior, arch *Arch) error {
 func (m *Model) takeForests(box tensorBox) error {
 	m.Forests = make([]Forest, len(m.Labels))
 	for i := range m.Forests {
-		f, prefix := &m.Forests[i], fmt.Sprintf("forest.%d.", i)
-		var minLen []uint32
-		for _, err := range []error{
-			take(box, prefix+"min_len", &minLen), take(box, prefix+"root", &f.Root),
-			take(box, prefix+"split", &f.Split), take(box, prefix+"kids", &f.Kids),
-			take(box, prefix+"child", &f.Child), take(box, prefix+"first", &f.First),
-			take(box, prefix+"value", &f.Value), take(box, prefix+"count", &f.Count),
-		} {
-			if err != nil {
-				return err
-			}
+		if err := m.Forests[i].take(box, fmt.Sprintf("forest.%d.", i)); err != nil {
+			return err
 		}
-		if len(minLen) != 1 {
-			return fmt.Errorf("tensor %qmin_len has %d numbers, not 1", prefix, len(minLen))
-		}
-		f.MinLen = int(minLen[0])
 	}
 	return nil
 }

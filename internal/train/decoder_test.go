@@ -3,12 +3,13 @@ package train
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
-	"pacgan-appliance/internal/encoding"
 	"pacgan-appliance/internal/model"
 )
 
@@ -34,11 +35,12 @@ func newDecoderCase(t *testing.T, batch int) decoderCase {
 		d.labels[b] = b % len(forests)
 	}
 	d.seed = 42
-	return decoderCase{d, normal(rng, batch, d.capacity*digitValues, 0.5), normal(rng, d.rows, digitValues, 0.05)}
+	return decoderCase{d, normal(rng, batch, d.capacity*digitValues, 0.5), normal(rng, d.thetas, 1, 0.05)}
 }
 
-// TestDecodeDrawsWhatTheTreesAllow reads the matrices back as packets and follows them down the trees.
-func TestDecodeDrawsWhatTheTreesAllow(t *testing.T) {
+// TestDecodeWritesWhatItDrew reads the matrices back as packets, which are the labels' own: with the prior alone, the
+// header that every packet has.
+func TestDecodeWritesWhatItDrew(t *testing.T) {
 	d := newDecoderCase(t, 30)
 	var y *gorgonia.Node
 	g, err := newGraph(1, func(g *graph) { y = d.decode(g, g.input("logits", d.logits), g.input("theta", d.theta)) })
@@ -46,23 +48,23 @@ func TestDecodeDrawsWhatTheTreesAllow(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := mustRun(t, g, y)
+	protocols := []byte{1, 17, 6} // of ping, dns and http
 	for b, label := range d.labels {
-		f := &d.forests[label]
-		digits, end := d.read(t, out, b)
-		for i := range end {
-			values, _ := f.Support(f.Walk(i, digits))
-			if !contains(values, uint16(digits[i])) {
-				t.Errorf("packet %d digit %d is %d, the trees allow %v", b, i, digits[i], values)
-			}
+		packet := d.read(t, out, b)
+		if diff := cmp.Diff(d.drawn[b].bytes, packet); diff != "" {
+			t.Errorf("packet %d (-drawn +matrix):\n%s", b, diff)
 		}
-		if lengths, _ := f.Support(f.Walk(f.Digits(), digits)); !contains(lengths, uint16(end/2)) {
-			t.Errorf("packet %d has %d bytes, the trees allow %v", b, end/2, lengths)
+		if packet[0] != 0x45 || packet[9] != protocols[label] {
+			t.Errorf("packet %d of label %d: %x", b, label, packet)
+		}
+		if len(d.drawn[b].choices) == 0 {
+			t.Errorf("packet %d: nothing was chosen", b)
 		}
 	}
 }
 
-// read returns packet b's digits, and how many its total length says it has.
-func (d decoderCase) read(t *testing.T, out []float32, b int) (digits []uint8, end int) {
+// read returns packet b as its matrix has it, as long as its total length says.
+func (d decoderCase) read(t *testing.T, out []float32, b int) []byte {
 	t.Helper()
 	elements := d.geometry.Elements()
 	m := append([]float32(nil), out[b*elements:(b+1)*elements]...)
@@ -73,16 +75,7 @@ func (d decoderCase) read(t *testing.T, out []float32, b int) (digits []uint8, e
 	if err != nil {
 		t.Fatal(err)
 	}
-	return encoding.AppendDigits(nil, packet), 2 * (int(packet[2])<<8 | int(packet[3]))
-}
-
-func contains(values []uint16, v uint16) bool {
-	for _, x := range values {
-		if x == v {
-			return true
-		}
-	}
-	return false
+	return packet[:int(packet[2])<<8|int(packet[3])]
 }
 
 // TestStraightThroughGradient compares the gradient with finite differences of what it is the gradient of: the
@@ -102,17 +95,15 @@ func TestStraightThroughGradient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := mustRun(t, g, fake)
-	var digits [][]uint8
-	var ends []int
+	mustRun(t, g, fake)
+	var drawn [][]choice
 	for b := range d.labels {
-		p, end := d.read(t, out, b)
-		digits, ends = append(digits, p), append(ends, end)
+		drawn = append(drawn, slices.Clone(d.drawn[b].choices))
 	}
 	expected := func() float64 {
 		sum := 0.0
 		for b := range d.labels {
-			sum += d.expected(b, digits[b], ends[b], data(w))
+			sum += d.expected(b, drawn[b], data(w))
 		}
 		return sum
 	}
@@ -132,31 +123,32 @@ func TestStraightThroughGradient(t *testing.T) {
 	}
 }
 
-// expected is the weighted expected matrix of packet b, its digits held.
-func (d decoderCase) expected(b int, digits []uint8, end int, w []float32) float64 {
+// expected is the weighted expected matrix of packet b, what was drawn held. The noise is drawn again as draw did:
+// a number for the shape, where there are several, and for each width, and one for each value of a choice.
+func (d decoderCase) expected(b int, choices []choice, w []float32) float64 {
 	label := d.labels[b]
 	f := &d.forests[label]
 	rng := rand.New(rand.NewPCG(d.seed, uint64(b)))
+	drawShape(rng, f)
 	sum := 0.0
-	for i := range end {
-		if i == 2*f.MinLen {
-			drawLength(rng, f, digits)
+	for _, c := range choices {
+		values, _ := f.Support(c.node)
+		width := d.capacity * digitValues
+		var total float64
+		weight := make([]float64, len(values))
+		for i, v := range values {
+			at := int(f.First[c.node]) + i
+			logit := d.prior[label][at] + model.ThetaScale*data(d.theta)[d.first[label]+at] +
+				f.Logit(c.slot, v, c.place, data(d.logits)[b*width:(b+1)*width])
+			weight[i] = math.Exp(float64(logit)) / rng.ExpFloat64()
+			total += weight[i]
 		}
-		node := f.Walk(i, digits)
-		values, _ := f.Support(node)
-		row := d.row[label][node]
-		if row < 0 {
-			continue
+		for i, v := range values {
+			for at := range c.digits {
+				sum += weight[i] / total * float64(d.written(f, c.slot, v, at)) *
+					float64(d.blockSum(w[b*d.geometry.Elements():], c.place+at))
+			}
 		}
-		var total, mean float64
-		for _, v := range values {
-			logit := d.prior[label][node*digitValues+int(v)] + model.ThetaScale*data(d.theta)[int(row)*digitValues+int(v)] +
-				data(d.logits)[(b*d.capacity+i)*digitValues+int(v)]
-			p := math.Exp(float64(logit)) / rng.ExpFloat64()
-			total += p
-			mean += p * float64(d.unit[v])
-		}
-		sum += mean / total * float64(d.blockSum(w[b*d.geometry.Elements():], i))
 	}
 	return sum
 }
@@ -203,12 +195,7 @@ func TestTrainingDrawsWhatSamplersDraw(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			digits, end := decoderCase{decoder: g.decoder}.read(t, out, b)
-			q, err := encoding.AppendBytes(nil, digits[:end])
-			if err != nil {
-				t.Fatal(err)
-			}
-			sampled, drawn = append(sampled, p), append(drawn, q)
+			sampled, drawn = append(sampled, p), append(drawn, decoderCase{decoder: g.decoder}.read(t, out, b))
 		}
 	}
 	half := newJudge([][][]byte{sampled[:len(sampled)/2]}, 1)

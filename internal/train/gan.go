@@ -43,7 +43,7 @@ type gan struct {
 	forest []model.Forest
 
 	generator   *generator
-	theta, bias *param // [rows x 16], [labels x capacity*16]
+	theta, bias *param // [thetas x 1], [labels x capacity*16]
 	decoder     *decoder
 	average     *average
 
@@ -91,7 +91,7 @@ func newGAN(ctx context.Context, s *split, opts Options) (recipe, error) {
 	}
 	g.gate = model.NewGate(opts.Prior, forests, s.geometry.DigitsCapacity())
 	g.decoder = newDecoder(forests, s.geometry, opts.Prior, opts.Batch)
-	g.theta = newParam("theta", newMatrix(max(g.decoder.rows, 1), digitValues))
+	g.theta = newParam("theta", newMatrix(max(g.decoder.thetas, 1), 1))
 	g.bias = newParam("bias", newMatrix(len(s.labels), s.geometry.DigitsCapacity()*digitValues))
 	critic := newCritic(g.rng, s.geometry.N, len(s.labels))
 
@@ -212,12 +212,8 @@ func (g *gan) memory() *memory {
 func (g *gan) export() (*model.Model, error) {
 	gate := model.NewGate(g.opts.Prior, g.forest, g.decoder.capacity)
 	theta, bias := g.average.values[0], g.average.values[1]
-	for label, rows := range g.decoder.row {
-		for node, row := range rows {
-			if row >= 0 {
-				copy(gate.Theta[label][node*digitValues:(node+1)*digitValues], theta[row*digitValues:])
-			}
-		}
+	for label := range gate.Theta {
+		copy(gate.Theta[label], theta[g.decoder.first[label]:])
 		width := len(gate.Bias[label])
 		copy(gate.Bias[label], bias[label*width:])
 	}

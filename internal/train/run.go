@@ -32,7 +32,7 @@ func newRun(data Data, s *split, opts Options) *run {
 
 // tree trains recipe tree.
 func (r *run) tree(ctx context.Context) error {
-	forests, err := fitForests(ctx, r.split, r.opts.Threads)
+	forests, err := fitForests(ctx, r.split.whole(), r.opts.Threads) // there is nothing to choose by validation
 	if err != nil {
 		return err
 	}

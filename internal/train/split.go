@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"pacgan-appliance/internal/encoding"
 )
@@ -55,4 +56,14 @@ func newSplit(data Data, seed uint64) (*split, error) {
 		s.train = append(s.train, shuffled[held:])
 	}
 	return s, nil
+}
+
+// whole returns the split with its validation packets among those to train on.
+func (s *split) whole() *split {
+	w := *s
+	w.train = nil
+	for i, packets := range s.train {
+		w.train = append(w.train, slices.Concat(packets, s.validate[i]))
+	}
+	return &w
 }

@@ -1,11 +1,9 @@
 package train
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -16,34 +14,54 @@ import (
 // maxPacket is the longest packet that trees are grown for: IPv4's longest (RFC 791).
 const maxPacket = 1<<16 - 1
 
-// FitTrees grows the digit trees of one label from its packets (recipe tree, and the gate of recipe
-// gan). A tree for each digit i is a multiway decision tree over the digits j < i. With
+// digitValues is the number of values of a digit.
+const digitValues = encoding.Values
+
+// FitTrees learns one label's packets (recipe tree, and the gate of recipe gan): it aligns them, finds their fields,
+// and grows a decision tree for each word, width and digit that varies, over those drawn before. With
 //
 //	L_a(n)   = sum over s = 0..n-1 of ln(a + s)
-//	ML(node) = sum over t of L_{1/k}(n_t) - L_1(m),  k values of digit i in the node, n_t their counts, m their sum
+//	ML(node) = sum over t of L_{1/k}(n_t) - L_1(m),  k values in the node, n_t their counts, m their sum
 //
-// a node splits on the j with the largest sum over its children of ML(child), the children with the
-// node's k, if that exceeds ML(node); the first such j where several are equal. It gets one child for
-// each value of j seen in it; there is no depth limit and no constant to tune. ML is the logarithm of
-// the probability of the node's sequence of values under a Dirichlet prior of one pseudo-count in
-// all, so a split has to pay for its children.
+// a node splits on the variable j with the largest sum over its children of ML(child), the children with the node's
+// k, if that exceeds ML(node) by the logarithm of the number of variables there are to choose from; the first such
+// j where several are equal. It gets one child for each value of j seen in it; there is no depth limit and no constant
+// to tune. ML is the logarithm of the probability of the node's sequence of values under a Dirichlet prior of one
+// pseudo-count in all, so a split has to pay for its children and for its own name.
 //
-// What the packets' different lengths mean to the trees is said at [model.Forest]. The trees do not
-// depend on the order of the packets, nor on threads, the number of goroutines to grow with (less
+// The result does not depend on the order of the packets, nor on threads, the number of goroutines to grow with (less
 // than one means one). A cancelled ctx ends the work with its error.
 func FitTrees(ctx context.Context, packets [][]byte, threads int) (*model.Forest, error) {
-	table, err := newDigitTable(packets)
-	if err != nil {
-		return nil, fmt.Errorf("fit trees: %w", err)
+	if len(packets) == 0 {
+		return nil, errors.New("fit trees: no packets")
 	}
-	trees := make([]tree, len(table.columns)+1)
+	for _, p := range packets {
+		if len(p) > maxPacket {
+			return nil, fmt.Errorf("fit trees: packet of %d bytes: the longest IPv4 packet has %d", len(p), maxPacket)
+		}
+	}
+	f := &model.Forest{First: []int32{0}, FirstKid: []int32{0}}
+	for _, a := range align(packets) {
+		l := layOut(a)
+		trees, err := l.grow(ctx, max(threads, 1))
+		if err != nil {
+			return nil, fmt.Errorf("fit trees: %w", err)
+		}
+		l.plant(f, trees)
+	}
+	return f, nil
+}
+
+// grow grows the tree of each variable.
+func (l *layout) grow(ctx context.Context, threads int) ([]tree, error) {
+	trees := make([]tree, len(l.vars))
 	group, growing := errgroup.WithContext(ctx)
-	group.SetLimit(max(threads, 1))
-	pool := make(chan *grower, max(threads, 1))
-	for range cap(pool) {
-		pool <- newGrower(table)
+	group.SetLimit(threads)
+	pool := make(chan *grower, threads)
+	for range threads {
+		pool <- newGrower(l.vars, l.packets)
 	}
-	for i := range slices.Backward(trees) { // the later, the more digits to choose from
+	for i := range trees {
 		if growing.Err() != nil {
 			break
 		}
@@ -51,98 +69,94 @@ func FitTrees(ctx context.Context, packets [][]byte, threads int) (*model.Forest
 			g := <-pool
 			defer func() { pool <- g }()
 			var err error
-			trees[i], err = g.growTree(growing, i)
+			trees[i], err = g.growTree(growing, i, l.features(i))
 			return err
 		})
 	}
-	if err := cmp.Or(group.Wait(), ctx.Err()); err != nil {
-		return nil, fmt.Errorf("fit trees: %w", err)
+	if err := group.Wait(); err != nil {
+		return nil, err
 	}
-	return plant(trees, table.minLen), nil
+	return trees, ctx.Err()
 }
 
-// digitTable is the packets' digits by column, the longest packet first, so that the packets which
-// have a digit are the first of its column.
-type digitTable struct {
-	columns [][]uint8 // [digit][packet]
-	minLen  int       // bytes of the shortest packet
-	lengths []uint16  // the distinct lengths in bytes, ascending
-	length  []uint16  // [packet] index of its length in lengths
-	logs    logTable
-}
+const (
+	// mostFeatureValues is the largest number of values of a variable that trees split on.
+	mostFeatureValues = 1 << 10
+	// nearDigits and farDigits are how many digits a tree may look at: those drawn last before its own, and the
+	// first of its shape's fixed parts, which are the headers. Time would be quadratic in a packet's length
+	// without.
+	nearDigits, farDigits = 48, 64
+)
 
-func newDigitTable(packets [][]byte) (*digitTable, error) {
-	if len(packets) == 0 {
-		return nil, errors.New("no packets")
-	}
-	sorted := slices.SortedStableFunc(slices.Values(packets), func(a, b []byte) int { return cmp.Compare(len(b), len(a)) })
-	longest, shortest := len(sorted[0]), len(sorted[len(sorted)-1])
-	if longest > maxPacket {
-		return nil, fmt.Errorf("packet of %d bytes: the longest IPv4 packet has %d", longest, maxPacket)
-	}
-	t := &digitTable{columns: make([][]uint8, 2*longest), minLen: shortest, logs: newLogTable(len(packets))}
-	reach := len(sorted)
-	for b := range longest {
-		for len(sorted[reach-1]) <= b {
-			reach--
+// features returns the variables that variable i's tree may split on: words and widths, and a bounded number of
+// digits.
+func (l *layout) features(i int) []int32 {
+	var features []int32
+	near, far := i, 0
+	for seen := 0; near > 0 && seen < nearDigits; near-- {
+		if l.vars[near-1].digit {
+			seen++
 		}
-		high, low := make([]uint8, reach), make([]uint8, reach)
-		for p, packet := range sorted[:reach] {
-			high[p], low[p] = packet[b]>>4, packet[b]&15
+	}
+	for j := range l.vars[:i] {
+		v := &l.vars[j]
+		switch {
+		case v.codes == nil: // text
+			continue
+		case v.digit && j >= near:
+		case v.digit && !v.cut && far < farDigits:
+			far++
+		case !v.digit && v.arity <= mostFeatureValues:
+		default:
+			continue
 		}
-		t.columns[2*b], t.columns[2*b+1] = high, low
+		features = append(features, int32(j))
 	}
-	t.lengths = distinctLengths(sorted)
-	for _, p := range sorted {
-		i, _ := slices.BinarySearch(t.lengths, uint16(len(p)))
-		t.length = append(t.length, uint16(i))
-	}
-	return t, nil
+	return features
 }
 
-// distinctLengths returns the lengths of packets, the longest first, in ascending order.
-func distinctLengths(packets [][]byte) []uint16 {
-	var lengths []uint16
-	for _, p := range slices.Backward(packets) {
-		lengths = append(lengths, uint16(len(p)))
-	}
-	return slices.Compact(lengths)
-}
-
-// tree is one grown tree, its nodes numbered from 0; the fields are those of [model.Forest].
-type tree struct {
-	split, kids, child, first []int32
-	value                     []uint16
-	count                     []uint32
-}
-
-// plant joins the trees into a forest.
-func plant(trees []tree, minLen int) *model.Forest {
-	f := &model.Forest{MinLen: minLen}
-	for _, t := range trees {
-		node, kid, value := int32(len(f.Split)), int32(len(f.Child)), int32(len(f.Value))
-		f.Root = append(f.Root, node)
-		f.Split = append(f.Split, t.split...)
-		f.Kids = appendShifted(f.Kids, t.kids, kid)
-		f.Child = appendShifted(f.Child, t.child, node)
-		f.First = appendShifted(f.First, t.first, value)
-		f.Value = append(f.Value, t.value...)
-		f.Count = append(f.Count, t.count...)
-	}
-	f.First = append(f.First, int32(len(f.Value)))
-	return f
-}
-
-// appendShifted appends indices moved by offset; model.Leaf stays.
-func appendShifted(dst, src []int32, offset int32) []int32 {
-	for _, x := range src {
-		if x != model.Leaf {
-			x += offset
+// plant appends the layout and its trees to the forest as a shape.
+func (l *layout) plant(f *model.Forest, trees []tree) {
+	slot0, word0 := int32(len(f.Slots)), int32(len(f.Words))
+	f.Shapes = append(f.Shapes, model.Shape{Count: uint32(l.packets), Slots: int32(len(l.slots)), Draws: int32(len(l.vars))})
+	roots := map[*tree]int32{} // of leaves that are shared
+	for i, t := range trees {
+		v := &l.vars[i]
+		f.Order = append(f.Order, slot0+v.slot)
+		if root, known := roots[v.leaf]; known {
+			l.slots[v.slot].Root = root
+			continue
 		}
-		dst = append(dst, x)
+		node0, value0 := int32(len(f.Split)), int32(len(f.Value))
+		l.slots[v.slot].Root = node0
+		if v.leaf != nil {
+			roots[v.leaf] = node0
+		}
+		for n := range t.split {
+			split := t.split[n]
+			if split != model.Leaf {
+				split = slot0 + l.vars[split].slot
+			}
+			f.Split = append(f.Split, split)
+			for _, k := range t.kids[n] {
+				f.KidValue, f.Kid = append(f.KidValue, k.value), append(f.Kid, node0+k.node)
+			}
+			f.FirstKid = append(f.FirstKid, int32(len(f.Kid)))
+			if n > 0 {
+				f.First = append(f.First, value0+t.first[n])
+			}
+		}
+		f.Value, f.Count = append(f.Value, t.value...), append(f.Count, t.count...)
+		f.First = append(f.First, int32(len(f.Value)))
 	}
-	return dst
+	for _, s := range l.slots {
+		if s.Kind == model.SlotFixed || s.Kind == model.SlotWord {
+			s.Word += word0
+		}
+		if s.Width != model.Leaf {
+			s.Width += slot0
+		}
+		f.Slots = append(f.Slots, s)
+	}
+	f.Words = append(f.Words, l.words...)
 }
-
-// digitValues is the number of children of an inner node.
-const digitValues = encoding.Values

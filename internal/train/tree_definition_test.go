@@ -5,96 +5,68 @@ import (
 	"math"
 	"slices"
 
-	"pacgan-appliance/internal/encoding"
 	"pacgan-appliance/internal/model"
 )
 
-// defineForest is recipe T written down plainly and slowly: what FitTrees has to equal.
-func defineForest(packets [][]byte) *model.Forest {
-	var all [][]uint8
-	shortest, longest := math.MaxInt, 0
-	for _, p := range packets {
-		all = append(all, encoding.AppendDigits(nil, p))
-		shortest, longest = min(shortest, len(p)), max(longest, len(p))
-	}
-	f := &model.Forest{MinLen: shortest}
-	for i := range 2*longest + 1 {
-		var examples []example
-		for _, digits := range all {
-			switch {
-			case i == 2*longest:
-				examples = append(examples, example{digits[:2*shortest], len(digits) / 2})
-			case i < len(digits):
-				examples = append(examples, example{digits[:i], int(digits[i])})
-			}
-		}
-		f.Root = append(f.Root, int32(len(f.Split)))
-		define(f, examples)
-	}
-	f.First = append(f.First, int32(len(f.Value)))
-	return f
-}
-
-// example is what a tree may look at, and what it is to tell.
-type example struct {
-	features []uint8
-	target   int
-}
-
-func define(f *model.Forest, examples []example) int32 {
-	node := int32(len(f.Split))
-	f.Split, f.Kids = append(f.Split, model.Leaf), append(f.Kids, model.Leaf)
-	f.First = append(f.First, int32(len(f.Value)))
-	counts := countTargets(examples)
+// defineTree appends the tree of rows by the rule of FitTrees, written down plainly and slowly: what growTree has to
+// equal on as many packets as it looks at.
+func defineTree(t *tree, target []uint16, features [][]uint16, rows []int) int32 {
+	node := int32(len(t.split))
+	t.split, t.kids, t.first = append(t.split, model.Leaf), append(t.kids, nil), append(t.first, int32(len(t.value)))
+	counts := countTargets(target, rows)
+	k, m := len(counts), len(rows)
+	own, even := defineLikelihood(counts, k), -float64(m)*math.Log(float64(k))
 	for _, v := range slices.Sorted(maps.Keys(counts)) {
-		f.Value, f.Count = append(f.Value, uint16(v)), append(f.Count, uint32(counts[v]))
-	}
-	k := len(counts)
-	best, split := defineLikelihood(counts, k), -1
-	for j := range examples[0].features {
-		sum := 0.0
-		for _, child := range divide(examples, j) {
-			if len(child) > 0 {
-				sum += defineLikelihood(countTargets(child), k)
-			}
+		n := counts[v]
+		if even >= own {
+			n = 1
 		}
-		if sum > best+1e-9*math.Abs(best) {
+		t.value, t.count = append(t.value, v), append(t.count, uint32(n))
+	}
+	best, split, varying := math.Inf(-1), -1, 0
+	for j := range features {
+		children := divide(features[j], rows)
+		if len(children) < 2 {
+			continue
+		}
+		varying++
+		sum := 0.0
+		for _, child := range children {
+			sum += defineLikelihood(countTargets(target, child), k)
+		}
+		if split < 0 || sum > best+1e-9*math.Abs(best) {
 			best, split = sum, j
 		}
 	}
-	if split < 0 {
+	if k == 1 || split < 0 || best-math.Log(float64(varying)) <= max(own, even) {
 		return node
 	}
-	kids := len(f.Child)
-	f.Split[node], f.Kids[node] = int32(split), int32(kids)
-	for range 16 {
-		f.Child = append(f.Child, model.Leaf)
-	}
-	for v, child := range divide(examples, split) {
-		if len(child) > 0 {
-			f.Child[kids+v] = define(f, child)
-		}
+	t.split[node] = int32(split)
+	children := divide(features[split], rows)
+	for _, v := range slices.Sorted(maps.Keys(children)) {
+		t.kids[node] = append(t.kids[node], kid{v, defineTree(t, target, features, children[v])})
 	}
 	return node
 }
 
-func divide(examples []example, j int) (children [16][]example) {
-	for _, e := range examples {
-		children[e.features[j]] = append(children[e.features[j]], e)
+func divide(feature []uint16, rows []int) map[uint16][]int {
+	children := map[uint16][]int{}
+	for _, r := range rows {
+		children[feature[r]] = append(children[feature[r]], r)
 	}
 	return children
 }
 
-func countTargets(examples []example) map[int]int {
-	counts := map[int]int{}
-	for _, e := range examples {
-		counts[e.target]++
+func countTargets(target []uint16, rows []int) map[uint16]int {
+	counts := map[uint16]int{}
+	for _, r := range rows {
+		counts[target[r]]++
 	}
 	return counts
 }
 
 // defineLikelihood is ML = sum over t of L_{1/k}(n_t) - L_1(m), with L_a(n) = sum of ln(a + s).
-func defineLikelihood(counts map[int]int, k int) float64 {
+func defineLikelihood(counts map[uint16]int, k int) float64 {
 	rising := func(a float64, n int) (sum float64) {
 		for s := range n {
 			sum += math.Log(a + float64(s))

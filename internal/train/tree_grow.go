@@ -8,60 +8,84 @@ import (
 	"pacgan-appliance/internal/model"
 )
 
-// tieTolerance is the relative difference below which two marginal likelihoods count as equal: digits
+// tieTolerance is the relative difference below which two marginal likelihoods count as equal: variables
 // that split a node alike differ by rounding alone, and the first of them is to win.
 const tieTolerance = 1e-9
 
+// splitSample is the number of a node's packets that the variable to split on is chosen by. A dependency that
+// shows in fewer packets than that is found; time stays linear in packets.
+const splitSample = 2048
+
+// tree is one grown tree, its nodes numbered from 0; the fields are those of [model.Forest]. Splits are indices of
+// variables.
+type tree struct {
+	split []int32
+	kids  [][]kid
+	first []int32
+	value []uint16
+	count []uint32
+}
+
+type kid struct {
+	value uint16
+	node  int32
+}
+
 // grower grows one tree at a time and keeps its buffers between them.
 type grower struct {
-	table  *digitTable
-	tree   tree     // being grown
-	target []uint16 // [packet] index of the value that the tree is about
-	names  []uint16 // [index] the value; nil where they are the same
+	vars   []variable
+	target *variable
+	tree   tree
 
-	digits []uint16 // target's room where the tree is about a digit
 	rows   []int32  // packets, partitioned while the tree grows
 	spare  []int32  // partition's second buffer
-	hist   []uint32 // [value] how often the node has it
-	code   []uint16 // [value] its number among the node's values, 0..k-1
+	hist   []uint32 // [code] how often the node has it: all 0 between uses
+	number []uint16 // [code of the target] its number among the node's values, 0..k-1
+	active []int32  // stack of the variables that still vary, one list for each node on the path
 	pairs  pairCounter
-	active []int32 // stack of the features that still vary, one list for each node on the path
+	score  scorer
 }
 
-func newGrower(t *digitTable) *grower {
-	packets, values := len(t.length), max(digitValues, len(t.lengths))
+func newGrower(vars []variable, packets int) *grower {
+	widest := absentDigit + 1
+	for _, v := range vars {
+		widest = max(widest, v.arity+1)
+	}
 	return &grower{
-		table: t, rows: make([]int32, packets), spare: make([]int32, packets),
-		hist: make([]uint32, values), code: make([]uint16, values),
-		pairs: newPairCounter(packets, values),
+		vars: vars, rows: make([]int32, packets), spare: make([]int32, packets),
+		hist: make([]uint32, widest), number: make([]uint16, widest),
+		pairs: newPairCounter(), score: newScorer(),
 	}
 }
 
-// growTree grows the tree of digit i, or of the length where i is the number of digits.
-func (g *grower) growTree(ctx context.Context, i int) (tree, error) {
-	g.tree, g.names, g.active = tree{}, nil, g.active[:0]
-	features := i
-	if i == len(g.table.columns) {
-		g.target, g.names = g.table.length, g.table.lengths
-		features = 2 * g.table.minLen
-	} else {
-		g.digits = widen(g.digits[:0], g.table.columns[i])
-		g.target = g.digits
+// growTree grows the tree of variable i; features are the variables that it may split on.
+func (g *grower) growTree(ctx context.Context, i int, features []int32) (tree, error) {
+	g.tree, g.target, g.active = tree{}, &g.vars[i], g.active[:0]
+	if g.target.leaf != nil {
+		return *g.target.leaf, nil
 	}
-	rows := g.rows[:len(g.target)]
-	for r := range rows {
-		rows[r] = int32(r)
+	rows := g.rows[:0]
+	for r, code := range g.target.codes {
+		if !g.target.cut || code != absentDigit {
+			rows = append(rows, int32(r))
+		}
 	}
-	for j, column := range g.table.columns[:features] {
-		if varies(column) {
-			g.active = append(g.active, int32(j))
+	for _, j := range features {
+		codes := g.vars[j].codes
+		if slices.ContainsFunc(rows, func(r int32) bool { return codes[r] != codes[rows[0]] }) {
+			g.active = append(g.active, j)
 		}
 	}
 	_, err := g.grow(ctx, rows, g.active)
 	return g.tree, err
 }
 
-// grow appends the node that holds rows, and what is below it; features are the digits that it may
+// newLeaf returns a tree of one node.
+func newLeaf(values []uint16, counts []uint32) *tree {
+	return &tree{split: []int32{model.Leaf}, kids: make([][]kid, 1), first: []int32{0}, value: values, count: counts}
+}
+
+// grow appends the node that holds rows, and what is below it; features are the variables that it may
 // split on.
 func (g *grower) grow(ctx context.Context, rows, features []int32) (node int32, err error) {
 	if err := ctx.Err(); err != nil {
@@ -74,114 +98,127 @@ func (g *grower) grow(ctx context.Context, rows, features []int32) (node int32, 
 	}
 	depth := len(g.active)
 	defer func() { g.active = g.active[:depth] }()
-	split, varying := g.bestSplit(rows, features, k)
+	split, varying := g.bestSplit(rows, features)
 	if split == model.Leaf {
 		return node, nil
 	}
-	kids := int32(len(g.tree.child))
-	g.tree.split[node], g.tree.kids[node] = split, kids
-	for range digitValues {
-		g.tree.child = append(g.tree.child, model.Leaf)
-	}
-	ends := g.partition(rows, g.table.columns[split])
-	for v, lo := 0, 0; v < digitValues; v, lo = v+1, ends[v] {
-		if lo == ends[v] {
-			continue
-		}
-		child, err := g.grow(ctx, rows[lo:ends[v]], varying)
+	g.tree.split[node] = split
+	for _, part := range g.partition(rows, g.vars[split].codes) {
+		child, err := g.grow(ctx, rows[part.lo:part.hi], varying)
 		if err != nil {
 			return 0, err
 		}
-		g.tree.child[kids+int32(v)] = child
+		g.tree.kids[node] = append(g.tree.kids[node], kid{g.vars[split].name(part.code), child})
 	}
 	return node, nil
 }
 
+// name is the value that a code stands for.
+func (v *variable) name(code uint16) uint16 {
+	switch {
+	case v.names != nil:
+		return v.names[code]
+	case v.digit && code == absentDigit:
+		return model.Absent
+	}
+	return code
+}
+
 // addNode appends a leaf with the counts of the target's values in rows, and returns how many values
-// there are; hist and code describe them afterwards.
+// there are.
 func (g *grower) addNode(rows []int32) (k int) {
-	clear(g.hist)
-	for _, r := range rows {
-		g.hist[g.target[r]]++
-	}
 	t := &g.tree
-	t.split, t.kids = append(t.split, model.Leaf), append(t.kids, model.Leaf)
-	t.first = append(t.first, int32(len(t.value)))
-	for v, n := range g.hist {
-		if n == 0 {
-			continue
-		}
-		g.code[v] = uint16(k)
-		k++
-		name := uint16(v)
-		if g.names != nil {
-			name = g.names[v]
-		}
-		t.value, t.count = append(t.value, name), append(t.count, n)
+	t.split, t.kids, t.first = append(t.split, model.Leaf), append(t.kids, nil), append(t.first, int32(len(t.value)))
+	for _, r := range rows {
+		g.hist[g.target.codes[r]]++
 	}
+	for code, n := range g.hist[:g.target.arity] {
+		if n > 0 {
+			t.value, t.count = append(t.value, g.target.name(uint16(code))), append(t.count, n)
+			k++
+		}
+	}
+	clear(g.hist[:g.target.arity])
+	g.score.reset(k, len(rows))
+	g.score.even(t.count[len(t.count)-k:], len(rows))
 	return k
 }
 
-// bestSplit returns the feature with the largest marginal likelihood, or Leaf if none exceeds the
-// node's own, and the features that vary in the node. Call it after addNode.
-func (g *grower) bestSplit(rows, features []int32, k int) (split int32, varying []int32) {
-	g.pairs.reset(k, len(g.tree.split) == 1)
-	for _, r := range rows {
-		g.pairs.add(g.code[g.target[r]])
+// bestSplit returns the variable that splits a node best, or Leaf, and the variables that vary in it. The choice
+// of one of several is itself to be paid for: by the logarithm of their number.
+func (g *grower) bestSplit(rows, features []int32) (split int32, varying []int32) {
+	sample := evenly(rows, splitSample)
+	k, counts := g.renumber(sample)
+	if k == 1 {
+		return model.Leaf, nil
 	}
-	logs := &g.table.logs
-	best := logs.likelihood(g.nodeCounts(), k, len(rows))
+	g.score.reset(k, len(sample))
+	own := max(g.score.likelihood(counts, len(sample)), g.score.evenLikelihood(len(sample)))
+	best := math.Inf(-1)
 	split = model.Leaf
 	start := len(g.active)
 	for _, j := range features {
-		joint := g.pairs.count(g.table.columns[j], rows)
-		sum, children := logs.splitLikelihood(joint, k)
+		v := &g.vars[j]
+		sum, children := g.pairs.split(&g.score, g.number, g.target.codes, v, sample, k)
 		if children < 2 {
 			continue
 		}
 		g.active = append(g.active, j)
-		if sum > best+tieTolerance*math.Abs(best) {
+		if sum > best+tieTolerance*math.Abs(best) || split == model.Leaf {
 			best, split = sum, j
 		}
 	}
-	return split, g.active[start:]
-}
-
-// nodeCounts returns the counts of the node added last.
-func (g *grower) nodeCounts() []uint32 {
-	t := &g.tree
-	return t.count[t.first[len(t.first)-1]:]
-}
-
-// partition sorts rows by their value in column, keeping the order within a value, and returns
-// where each value's rows end.
-func (g *grower) partition(rows []int32, column []uint8) (ends [digitValues]int) {
-	var next [digitValues]int
-	for _, r := range rows {
-		ends[column[r]]++
+	varying = g.active[start:]
+	if split == model.Leaf || best-math.Log(float64(len(varying))) <= own {
+		return model.Leaf, nil
 	}
-	for v := 1; v < digitValues; v++ {
-		next[v] = ends[v-1]
-		ends[v] += ends[v-1]
+	return split, varying
+}
+
+// renumber numbers the target's values in rows 0..k-1, and returns how often each is there.
+func (g *grower) renumber(rows []int32) (k int, counts []uint32) {
+	codes := g.target.codes
+	for _, r := range rows {
+		g.hist[codes[r]]++
+	}
+	for code, n := range g.hist[:g.target.arity] {
+		if n > 0 {
+			g.number[code] = uint16(k)
+			counts = append(counts, n)
+			k++
+		}
+	}
+	clear(g.hist[:g.target.arity])
+	return k, counts
+}
+
+// section is the rows lo..hi-1 that have a code.
+type section struct {
+	code   uint16
+	lo, hi int
+}
+
+// partition sorts rows by their code, keeping the order within one.
+func (g *grower) partition(rows []int32, codes []uint16) (sections []section) {
+	top := 0
+	for _, r := range rows {
+		g.hist[codes[r]]++
+		top = max(top, int(codes[r]))
+	}
+	next := 0
+	for code, n := range g.hist[:top+1] {
+		if n > 0 {
+			sections = append(sections, section{uint16(code), next, next + int(n)})
+			g.hist[code] = uint32(next)
+			next += int(n)
+		}
 	}
 	spare := g.spare[:len(rows)]
 	for _, r := range rows {
-		v := column[r]
-		spare[next[v]] = r
-		next[v]++
+		spare[g.hist[codes[r]]] = r
+		g.hist[codes[r]]++
 	}
 	copy(rows, spare)
-	return ends
-}
-
-// varies reports whether a column has more than one value: no other can split a node.
-func varies(column []uint8) bool {
-	return slices.ContainsFunc(column, func(v uint8) bool { return v != column[0] })
-}
-
-func widen(dst []uint16, src []uint8) []uint16 {
-	for _, x := range src {
-		dst = append(dst, uint16(x))
-	}
-	return dst
+	clear(g.hist[:top+1])
+	return sections
 }

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"math"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"pacgan-appliance/internal/encoding"
 	"pacgan-appliance/internal/model"
@@ -16,7 +18,7 @@ import (
 
 // TestLikelihood pins ML by hand: L_{1/2}(4) = ln(0.5 * 1.5 * 2.5 * 3.5), L_1(8) = ln 8!.
 func TestLikelihood(t *testing.T) {
-	logs := newLogTable(8)
+	s := newScorer()
 	for _, tt := range []struct {
 		name   string
 		counts []uint32
@@ -35,100 +37,111 @@ func TestLikelihood(t *testing.T) {
 			for _, n := range tt.counts {
 				m += int(n)
 			}
-			if got := logs.likelihood(tt.counts, tt.k, m); math.Abs(got-tt.want) > 1e-12 {
+			s.reset(tt.k, m)
+			if got := s.likelihood(tt.counts, m); math.Abs(got-tt.want) > 1e-12 {
 				t.Errorf("got %v, want %v", got, tt.want)
 			}
 		})
 	}
 }
 
-// TestSplitRuleByHand: one-byte packets, so that digit 1 can only split on digit 0.
-func TestSplitRuleByHand(t *testing.T) {
+// TestEven: counts that chance alone makes different are taken as equal, others stay.
+func TestEven(t *testing.T) {
 	for _, tt := range []struct {
-		name    string
-		packets []string
-		split   int32
+		name         string
+		counts, want []uint32
 	}{
-		// ML(node) = 2 ln 6.5625 - ln 8! = -6.84 < 2 (ln 6.5625 - ln 4!) = -2.59
-		{"the second digit follows", []string{"\x00", "\x00", "\x00", "\x00", "\x11", "\x11", "\x11", "\x11"}, 0},
-		// 2 ln 0.5 - ln 2 = -2.08 < 2 ln 0.5 = -1.39
-		{"one packet each", []string{"\x00", "\x11"}, 0},
-		// 2 ln 0.75 - ln 24 = -3.75 > 2 (2 ln 0.5 - ln 2) = -4.16
-		{"independent digits", []string{"\x00", "\x01", "\x10", "\x11"}, model.Leaf},
-		{"constant target", []string{"\x00", "\x10", "\x20"}, model.Leaf},
-		{"constant feature", []string{"\x00", "\x01", "\x02"}, model.Leaf},
-		// k = 2: L(7) + L(1) - ln 8! = -4.34; the children (4, 0) and (3, 1):
-		// (ln 6.5625 - ln 4!) + (ln 1.875 + ln 0.5 - ln 4!) = -4.54
-		{"a rare exception", []string{"\x00", "\x00", "\x00", "\x00", "\x10", "\x10", "\x10", "\x11"}, model.Leaf},
+		{"a coin", []uint32{13, 11}, []uint32{1, 1}},
+		{"a habit", []uint32{23, 1}, []uint32{23, 1}},
+		{"one value", []uint32{7}, []uint32{1}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			f := mustFit(t, toBytes(tt.packets))
-			if got := f.Split[f.Root[1]]; got != tt.split {
-				t.Errorf("digit 1 splits on %d, want %d", got, tt.split)
+			m := 0
+			for _, n := range tt.counts {
+				m += int(n)
+			}
+			s := newScorer()
+			s.reset(len(tt.counts), m)
+			s.even(tt.counts, m)
+			if diff := cmp.Diff(tt.want, tt.counts); diff != "" {
+				t.Errorf("counts (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-// TestFirstOfEqualSplitsWins: digits 0 and 1 are the same up to their names, and both tell digit 2.
-func TestFirstOfEqualSplitsWins(t *testing.T) {
-	var packets [][]byte
-	for i := range 300 {
-		v := byte(i * 7 % 16)
-		packets = append(packets, []byte{v<<4 | v ^ 5, v * v << 4})
-	}
-	f := mustFit(t, packets)
-	if got := f.Split[f.Root[2]]; got != 0 {
-		t.Errorf("digit 2 splits on %d, want 0", got)
-	}
-}
-
-// TestForestByHand writes out a whole forest: two packets of one byte and two of two.
-func TestForestByHand(t *testing.T) {
-	got := mustFit(t, toBytes([]string{"\x10", "\x10", "\x25\xab", "\x25\xab"}))
-	leaf := int32(model.Leaf)
-	want := &model.Forest{
-		MinLen: 1,
-		Root:   []int32{0, 1, 4, 5, 6},
-		Split:  []int32{leaf, 0, leaf, leaf, leaf, leaf, 0, leaf, leaf},
-		Kids:   []int32{leaf, 0, leaf, leaf, leaf, leaf, 16, leaf, leaf},
-		Child: []int32{
-			leaf, 2, 3, leaf, leaf, leaf, leaf, leaf, leaf, leaf, leaf, leaf, leaf, leaf, leaf, leaf,
-			leaf, 7, 8, leaf, leaf, leaf, leaf, leaf, leaf, leaf, leaf, leaf, leaf, leaf, leaf, leaf,
-		},
-		First: []int32{0, 2, 4, 5, 6, 7, 8, 10, 11, 12},
-		Value: []uint16{1, 2 /* digit 1: */, 0, 5, 0, 5 /* 2, 3: */, 10, 11 /* length: */, 1, 2, 1, 2},
-		Count: []uint32{2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2},
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("forest (-want +got):\n%s", diff)
+// TestSplitRuleByHand grows the tree of a variable of which one other, or several alike, are known.
+func TestSplitRuleByHand(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		target   []uint16
+		features [][]uint16
+		split    int32
+	}{
+		// k = 2: own, even: -8 ln 2 = -5.55 < 2 (ln 6.5625 - ln 4!) = -2.59
+		{"the target follows", []uint16{0, 0, 0, 0, 1, 1, 1, 1}, [][]uint16{{0, 0, 0, 0, 1, 1, 1, 1}}, 0},
+		// even: -2 ln 2 = 2 ln 0.5, which a split would not exceed
+		{"one packet each", []uint16{0, 1}, [][]uint16{{0, 1}}, model.Leaf},
+		{"independent", []uint16{0, 1, 0, 1}, [][]uint16{{0, 0, 1, 1}}, model.Leaf},
+		{"a constant target", []uint16{0, 0, 0}, [][]uint16{{0, 1, 2}}, model.Leaf},
+		{"a constant feature", []uint16{0, 1, 2}, [][]uint16{{0, 0, 0}}, model.Leaf},
+		{"the first of equals", []uint16{0, 0, 0, 0, 1, 1, 1, 1}, [][]uint16{{0, 0, 0, 0, 1, 1, 1, 1}, {2, 2, 2, 2, 0, 0, 0, 0}}, 0},
+		// -2.59 - ln 25 < -5.55: the one that tells most of so many has to tell more
+		{"the choice of many", []uint16{0, 0, 0, 0, 1, 1, 1, 1}, slices.Repeat([][]uint16{{0, 0, 0, 0, 1, 1, 1, 1}}, 25), model.Leaf},
+		{"a feature that parts all", []uint16{0, 1, 0, 1, 0, 1}, [][]uint16{{0, 1, 2, 3, 4, 5}}, model.Leaf},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := mustGrow(t, tt.target, tt.features)
+			if got.split[0] != tt.split {
+				t.Errorf("splits on %d, want %d", got.split[0], tt.split)
+			}
+		})
 	}
 }
 
-// TestMatchesTheDefinition compares with the rule written down plainly, on random dependent data of
-// varying length.
+// mustGrow grows the tree of target over the features, all of 16 values.
+func mustGrow(t *testing.T, target []uint16, features [][]uint16) tree {
+	t.Helper()
+	var vars []variable
+	var all []int32
+	for j, codes := range features {
+		vars, all = append(vars, variable{codes: codes, arity: digitValues}), append(all, int32(j))
+	}
+	vars = append(vars, variable{codes: target, arity: digitValues})
+	got, err := newGrower(vars, len(target)).growTree(t.Context(), len(features), all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// TestMatchesTheDefinition compares with the rule written down plainly, on random dependent values.
 func TestMatchesTheDefinition(t *testing.T) {
 	for seed := range uint64(12) {
 		rng := rand.New(rand.NewPCG(seed, 3))
-		packets := many(1+rng.IntN(400), func() []byte { return dependentPacket(rng, int(seed)) })
-		got := mustFit(t, packets)
-		if diff := cmp.Diff(defineForest(packets), got); diff != "" {
-			t.Errorf("seed %d: forest (-want +got):\n%s", seed, diff)
+		columns := make([][]uint16, 6)
+		for range 1 + rng.IntN(400) {
+			var row [6]uint16
+			for i := range row {
+				row[i] = uint16(rng.IntN(2 + int(seed)))
+				if i > 1 && rng.IntN(8) > 0 {
+					row[i] = (row[i-1-i%2] + uint16(i)) % digitValues
+				}
+				columns[i] = append(columns[i], row[i])
+			}
+		}
+		target, features := columns[5], columns[:5]
+		var want tree
+		var all []int
+		for r := range target {
+			all = append(all, r)
+		}
+		defineTree(&want, target, features, all)
+		opts := cmp.AllowUnexported(tree{}, kid{})
+		if diff := cmp.Diff(want, mustGrow(t, target, features), opts, cmpopts.EquateEmpty()); diff != "" {
+			t.Fatalf("seed %d: tree (-want +got):\n%s", seed, diff)
 		}
 	}
-}
-
-// dependentPacket has 2 to 5 bytes; later digits depend on earlier ones, with noise.
-func dependentPacket(rng *rand.Rand, values int) []byte {
-	d := make([]uint8, 2*(2+rng.IntN(4)))
-	for i := range d {
-		d[i] = uint8(rng.IntN(2 + values))
-		if i > 2 && rng.IntN(8) > 0 {
-			d[i] = (d[i-1-i%3] + uint8(i)) % encoding.Values
-		}
-	}
-	p, _ := encoding.AppendBytes(nil, d) // digits below 16, an even number
-	return p
 }
 
 func TestOrderAndThreadsDoNotMatter(t *testing.T) {
@@ -182,25 +195,24 @@ func (c *cancelAfter) Err() error {
 }
 
 func TestGrowingStopsWithinATree(t *testing.T) {
-	table, err := newDigitTable(lan(1)["dns"])
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx := &cancelAfter{Context: context.Background(), left: 2}
-	digit := 7 // the total length's last, which splits
-	if _, err := newGrower(table).growTree(ctx, digit); !errors.Is(err, context.Canceled) {
+	target := slices.Repeat([]uint16{0, 1}, 100)
+	vars := []variable{{codes: target, arity: 2}, {codes: target, arity: 2}}
+	ctx := &cancelAfter{Context: context.Background(), left: 1} // the root is grown, its children are not
+	if _, err := newGrower(vars, len(target)).growTree(ctx, 1, []int32{0}); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want %v", err, context.Canceled)
 	}
 }
 
 func TestEmptyPackets(t *testing.T) {
 	f := mustFit(t, [][]byte{{}, {0xab}, {}})
-	if f.MinLen != 0 || f.Digits() != 2 || f.Nodes() != 3 {
-		t.Errorf("min %d, %d digits, %d nodes", f.MinLen, f.Digits(), f.Nodes())
+	m := &model.Model{Recipe: model.RecipeTree, Labels: []string{"x"}, Geometry: encoding.Paper(), Forests: []model.Forest{*f}}
+	if err := m.Validate(); err != nil {
+		t.Fatal(err)
 	}
-	values, counts := f.Support(f.Walk(2, nil))
-	if !slices.Equal(values, []uint16{0, 1}) || !slices.Equal(counts, []uint32{2, 1}) {
-		t.Errorf("lengths %v, counts %v", values, counts)
+	for _, p := range mustSample(t, m, "x", 20) {
+		if len(p) > 0 && !bytes.Equal(p, []byte{0xab}) {
+			t.Errorf("packet %x", p)
+		}
 	}
 }
 
@@ -211,11 +223,4 @@ func mustFit(tb testing.TB, packets [][]byte) *model.Forest {
 		tb.Fatal(err)
 	}
 	return f
-}
-
-func toBytes(packets []string) (bytes [][]byte) {
-	for _, p := range packets {
-		bytes = append(bytes, []byte(p))
-	}
-	return bytes
 }

@@ -1,0 +1,324 @@
+package train
+
+import (
+	"bytes"
+	"math"
+	"slices"
+
+	"pacgan-appliance/internal/model"
+)
+
+// layout is one shape of packets as slots, and the variables that its trees are about.
+type layout struct {
+	packets int
+	slots   []model.Slot // their words as in words; roots are not known yet
+	words   [][]byte
+	vars    []variable // in the order of drawing
+}
+
+// variable is a slot that is drawn, with the value that each packet has there.
+type variable struct {
+	slot  int32
+	codes []uint16 // [packet] number of its value, or absent
+	arity int      // numbers 0..arity-1
+	names []uint16 // [number] value; nil where they are the same
+	digit bool
+	cut   bool  // packets may lack it
+	leaf  *tree // all of its tree where it depends on nothing, shared by the bytes of a text; else nil
+}
+
+// layOut finds the fields of aligned packets. A fixed part is cut into bytes that are the same in all packets, length
+// fields, and runs of bytes that vary. A run, and a part of varying length, becomes words, text or digits, whichever
+// describes the packets most briefly (see wordCost): names repeat, random numbers do not, and the letters of a token
+// are of few kinds wherever they stand.
+func layOut(a *aligned) *layout {
+	l := &layoutBuilder{layout: layout{packets: len(a.packets)}, aligned: a}
+	for _, p := range a.packets {
+		l.lengths = append(l.lengths, len(p))
+	}
+	for part, fixed := range a.fixed {
+		columns := make([][]byte, len(a.packets))
+		for p := range columns {
+			columns[p] = a.part(p, part)
+		}
+		if fixed {
+			l.fixedPart(columns)
+		} else {
+			l.varyingPart(columns)
+		}
+	}
+	l.vars = append(l.first, l.later...)
+	return &l.layout
+}
+
+type layoutBuilder struct {
+	layout
+	aligned      *aligned
+	lengths      []int      // [packet]
+	first, later []variable // of parts of varying and of fixed length
+}
+
+// absentDigit is the code of a digit that a packet is too short to have.
+const absentDigit = digitValues
+
+// Kinds of bytes of a fixed part.
+const (
+	byteVaries = iota
+	byteConstant
+	byteLength     // a length field
+	byteLengthHigh // the high byte of one
+)
+
+// fixedPart adds the slots of a part that has the same length in all packets.
+func (l *layoutBuilder) fixedPart(rows [][]byte) {
+	kinds := make([]int, len(rows[0]))
+	for x := range kinds {
+		if !slices.ContainsFunc(rows, func(row []byte) bool { return row[x] != rows[0][x] }) {
+			kinds[x] = byteConstant
+		} else if l.isLength(rows, x, 1) {
+			kinds[x] = byteLength
+		} else if x > 0 && kinds[x-1] < byteLength && l.isLength(rows, x, 2) {
+			kinds[x-1], kinds[x] = byteLengthHigh, byteLength
+		}
+	}
+	for x := 0; x < len(kinds); {
+		end := x + 1
+		switch kinds[x] {
+		case byteConstant:
+			for end < len(kinds) && kinds[end] == byteConstant {
+				end++
+			}
+			l.add(model.Slot{Kind: model.SlotFixed, Word: l.word(rows[0][x:end]), Width: model.Leaf})
+		case byteVaries:
+			for end < len(kinds) && kinds[end] == byteVaries {
+				end++
+			}
+			l.run(slice(rows, x, end))
+		default:
+			size := 1
+			if kinds[x] == byteLengthHigh {
+				size, end = 2, x+2
+			}
+			add := number(rows[0][x:end]) - l.lengths[0]
+			l.add(model.Slot{Kind: model.SlotLength, Size: int32(size), Add: int32(add), Width: model.Leaf})
+		}
+		x = end
+	}
+}
+
+// isLength reports whether the size bytes that end with byte x are the packet's length plus a constant, in all
+// packets. Where lengths do not vary, nothing is known to be one.
+func (l *layoutBuilder) isLength(rows [][]byte, x, size int) bool {
+	add := number(rows[0][x+1-size:x+1]) - l.lengths[0]
+	varies := false
+	for p, row := range rows {
+		if number(row[x+1-size:x+1])-l.lengths[p] != add {
+			return false
+		}
+		varies = varies || l.lengths[p] != l.lengths[0]
+	}
+	return varies
+}
+
+// run adds the slots of bytes that vary, side by side: the cheapest way to cut them into words and bytes of two
+// digits.
+func (l *layoutBuilder) run(rows [][]byte) {
+	width := len(rows[0])
+	sample := evenly(rows, costSample)
+	best, from := make([]float64, width+1), make([]int, width+1) // from: where the last word begins; -1: a byte
+	for end := 1; end <= width; end++ {
+		best[end], from[end] = best[end-1]+digitsCost(slice(sample, end-1, end)), -1
+		for begin := max(0, end-longestPiece); begin < end; begin++ {
+			if c := best[begin] + pieceCost(slice(sample, begin, end)); c < best[end] {
+				best[end], from[end] = c, begin
+			}
+		}
+	}
+	if width > longestPiece {
+		if c := wordCost(sample); c < best[width] {
+			best[width], from[width] = c, 0
+		}
+	}
+	if textCost(sample) < best[width] {
+		l.addText(&l.later, rows, model.Leaf)
+		return
+	}
+	var pieces [][3]int // begin, end, and 1 if it is a word; the last first
+	for end := width; end > 0; {
+		if begin := from[end]; begin >= 0 {
+			pieces = append(pieces, [3]int{begin, end, 1})
+			end = begin
+			continue
+		}
+		pieces = append(pieces, [3]int{end - 1, end, 0})
+		end--
+	}
+	for _, piece := range slices.Backward(pieces) {
+		part := slice(rows, piece[0], piece[1])
+		if piece[2] == 0 || !l.addWords(&l.later, part) {
+			for x := range part[0] {
+				l.digits(&l.later, slice(part, x, x+1), model.Leaf, 0)
+			}
+		}
+	}
+}
+
+// varyingPart adds the slots of a part whose length varies.
+func (l *layoutBuilder) varyingPart(rows [][]byte) {
+	sample := evenly(rows, costSample)
+	text, digits := textCost(sample), digitsCost(sample)
+	if wordCost(sample) < min(text, digits) && l.addWords(&l.first, rows) {
+		return
+	}
+	width := l.add(model.Slot{Kind: model.SlotWidth, Width: model.Leaf})
+	v, longest := widthVariable(rows)
+	v.slot = width
+	l.first = append(l.first, v)
+	if text < digits {
+		l.addText(&l.first, rows, width)
+		return
+	}
+	for x := range longest {
+		column := make([][]byte, len(rows))
+		for p, row := range rows {
+			if x < len(row) {
+				column[p] = row[x : x+1]
+			}
+		}
+		l.digits(&l.first, column, width, x)
+	}
+}
+
+// widthVariable returns the variable of the rows' lengths, and the longest. Lengths that hardly repeat are numbers from
+// a range rather than a few that are usual: whichever describes the rows more briefly.
+func widthVariable(rows [][]byte) (v variable, longest int) {
+	lengths := make([]int, len(rows))
+	for p, row := range rows {
+		lengths[p] = len(row)
+	}
+	slices.Sort(lengths)
+	lowest, longest := lengths[0], lengths[len(lengths)-1]
+	each := math.Log(float64(longest - lowest + 1))
+	repeats := repeatCost(lengths, func(a, b int) bool { return a == b })
+	names := slices.Compact(lengths)
+	even := float64(len(rows))*each < repeats+float64(len(names))*each
+	if even {
+		names = nil
+		for n := lowest; n <= longest; n++ {
+			names = append(names, n)
+		}
+	}
+	for _, n := range names {
+		v.names = append(v.names, uint16(n))
+	}
+	if even {
+		v.leaf = newLeaf(v.names, slices.Repeat([]uint32{1}, len(names)))
+	}
+	for _, row := range rows {
+		code, _ := slices.BinarySearch(names, len(row))
+		v.codes = append(v.codes, uint16(code))
+	}
+	v.arity = len(names)
+	return v, longest
+}
+
+// mostWords bounds a slot's words.
+const mostWords = 1 << 13
+
+// addWords adds a slot of words, one for each row; false if there are too many.
+func (l *layoutBuilder) addWords(vars *[]variable, rows [][]byte) bool {
+	words := slices.Clone(rows)
+	slices.SortFunc(words, bytes.Compare)
+	words = slices.CompactFunc(words, bytes.Equal)
+	if len(words) > mostWords {
+		return false
+	}
+	slot := l.add(model.Slot{Kind: model.SlotWord, Word: int32(len(l.words)), Size: int32(len(words)), Width: model.Leaf})
+	for _, w := range words {
+		l.word(w)
+	}
+	codes := make([]uint16, len(rows))
+	for p, row := range rows {
+		at, _ := slices.BinarySearchFunc(words, row, bytes.Compare)
+		codes[p] = uint16(at)
+	}
+	*vars = append(*vars, variable{slot: slot, codes: codes, arity: len(words)})
+	return true
+}
+
+// addText adds a slot for each byte of a field, which width cuts: all are drawn alike.
+func (l *layoutBuilder) addText(vars *[]variable, rows [][]byte, width int32) {
+	var counts [1 << 8]uint32
+	total, longest := 0, 0
+	for _, row := range rows {
+		longest = max(longest, len(row))
+		total += len(row)
+		for _, b := range row {
+			counts[b]++
+		}
+	}
+	word := int32(len(l.words))
+	var values []uint16
+	var seen []uint32
+	for b, n := range counts {
+		if n > 0 {
+			values, seen = append(values, uint16(len(values))), append(seen, n)
+			l.word([]byte{byte(b)})
+		}
+	}
+	s := newScorer()
+	s.reset(len(values), total)
+	s.even(seen, total)
+	v := variable{arity: len(values), leaf: newLeaf(values, seen)}
+	for x := range longest {
+		v.slot = l.add(model.Slot{Kind: model.SlotWord, Word: word, Size: int32(v.arity), Width: width, At: int32(2 * x)})
+		*vars = append(*vars, v)
+	}
+}
+
+// digits adds the two digits of a column of bytes, which a row that is empty lacks; it is byte x of a field that
+// width cuts.
+func (l *layoutBuilder) digits(vars *[]variable, column [][]byte, width int32, x int) {
+	high, low := make([]uint16, len(column)), make([]uint16, len(column))
+	for p, b := range column {
+		high[p], low[p] = absentDigit, absentDigit
+		if len(b) > 0 {
+			high[p], low[p] = uint16(b[0]>>4), uint16(b[0]&15)
+		}
+	}
+	for i, codes := range [][]uint16{high, low} {
+		slot := l.add(model.Slot{Kind: model.SlotDigit, Width: width, At: int32(2*x + i)})
+		*vars = append(*vars, variable{slot: slot, codes: codes, arity: digitValues, digit: true, cut: width != model.Leaf})
+	}
+}
+
+// add appends a slot and returns its number.
+func (l *layoutBuilder) add(s model.Slot) int32 {
+	s.Root = model.Leaf
+	l.slots = append(l.slots, s)
+	return int32(len(l.slots) - 1)
+}
+
+// word appends a word and returns its number.
+func (l *layoutBuilder) word(w []byte) int32 {
+	l.words = append(l.words, bytes.Clone(w))
+	return int32(len(l.words) - 1)
+}
+
+// slice returns bytes lo to hi of each row.
+func slice(rows [][]byte, lo, hi int) [][]byte {
+	part := make([][]byte, len(rows))
+	for i, row := range rows {
+		part[i] = row[lo:hi]
+	}
+	return part
+}
+
+// number reads one or two bytes, big-endian.
+func number(b []byte) int {
+	n := 0
+	for _, x := range b {
+		n = n<<8 | int(x)
+	}
+	return n
+}
