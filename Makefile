@@ -20,7 +20,7 @@ RACE_PACKAGES = $(shell $(GO) list ./... | grep -v -e /internal/quality -e /inte
 
 export CGO_ENABLED = 0
 
-.PHONY: all deps deps-lab build docs lab test check lint generate generate-check fuzz bench table2 fresh package package-lint clean
+.PHONY: all deps deps-lab build docs lab test check screenshots lint generate generate-check fuzz bench table2 fresh package package-lint clean
 
 all: build
 
@@ -50,6 +50,10 @@ test check: deps generate-check lint
 	PACGAN_REQUIRE_ROOT=1 $(GO) test -timeout 15m $(PACKAGES)
 	$(MAKE) --no-print-directory fuzz
 	$(GO) test -run '^$$' -bench . -benchtime 1x $(PACKAGES) >build/test/bench.txt || { cat build/test/bench.txt; exit 1; }
+
+# docs/*.png, of a daemon that learns and injects for some minutes on a lab.
+screenshots: deps
+	PACGAN_SCREENSHOTS='$(CURDIR)/docs' PACGAN_REQUIRE_ROOT=1 $(GO) test -count=1 -timeout 40m -run '^TestScreenshots$$' ./internal/appliance
 
 lint:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "gofmt would change: $$unformatted"; exit 1; }

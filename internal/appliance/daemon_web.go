@@ -12,10 +12,13 @@ import (
 	"pacgan-appliance/internal/web"
 )
 
-// How long a client of the page may take to ask, and its answers may go on
-// when the daemon ends.
+// How long a client of the page may take to ask and to read (the event stream
+// sets itself another time for each event), may keep a connection that it does
+// not use, and how long answers may go on when the daemon ends.
 const (
 	webRequestTimeout = 5 * time.Second
+	webReadTimeout    = 30 * time.Second
+	webIdleTimeout    = time.Minute
 	webGrace          = 2 * time.Second
 )
 
@@ -37,7 +40,8 @@ func (s *service) serveWeb(ctx context.Context, ready func()) error {
 		return errors.Join(err, l.Close())
 	}
 	server := &http.Server{
-		Handler: handler, ReadHeaderTimeout: webRequestTimeout, BaseContext: func(net.Listener) context.Context { return ctx },
+		Handler: handler, ReadHeaderTimeout: webRequestTimeout, WriteTimeout: webReadTimeout, IdleTimeout: webIdleTimeout,
+		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(l) }()

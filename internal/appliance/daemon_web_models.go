@@ -26,7 +26,10 @@ func (s *service) shownExamples() ([]web.Packets, error) {
 		return nil, nil
 	}
 	var out []web.Packets
-	for _, label := range m.model.Labels {
+	for _, label := range labelNames(*s.cfg.Load()) {
+		if _, err := m.model.Index(label); err != nil {
+			continue // a reload has just brought it
+		}
 		captured, err := s.store.Read(label, searchedPackets)
 		if err != nil {
 			return nil, err

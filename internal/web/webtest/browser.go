@@ -26,6 +26,9 @@ const Patience = 90 * time.Second
 // Browser is a Chromium without a window, with one page. Its methods fail the
 // test when the browser does.
 type Browser struct {
+	// Close ends the browser before the test does.
+	Close context.CancelFunc
+
 	tb  testing.TB
 	ctx context.Context
 
@@ -57,8 +60,8 @@ func New(tb testing.TB) *Browser {
 		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true))
 	tb.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
+	b := &Browser{tb: tb, ctx: ctx, Close: cancel, hosts: map[string]int{}}
 	tb.Cleanup(cancel)
-	b := &Browser{tb: tb, ctx: ctx, hosts: map[string]int{}}
 	if err := chromedp.Listen(ctx, b.hear); err != nil {
 		tb.Fatal(err)
 	}
@@ -145,6 +148,11 @@ func (b *Browser) Screenshot(whole bool) []byte {
 		return run(b, chromedp.FullScreenshot(100))
 	}
 	return run(b, chromedp.CaptureScreenshot())
+}
+
+// ScreenshotOf is the first element that a CSS selector names, as PNG.
+func (b *Browser) ScreenshotOf(selector string) []byte {
+	return run(b, chromedp.Screenshot(chromedp.CSS(selector)))
 }
 
 // Until looks at the page again and again until ok, and fails with what when
