@@ -16,6 +16,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "ip.h"
 #include "mark.h"
 
 #define MAX_LABELS 96 /* three slots of counts for each of 32 labels */
@@ -34,17 +35,17 @@ enum answer {
 enum kind {
 	KIND_OTHER, /* nothing: only an ICMP error can match, or time */
 	KIND_FLOW,  /* ports */
-	KIND_ECHO,  /* sport: identifier, dport: sequence number, hash: payload */
+	KIND_ECHO,  /* ICMP or ICMPv6; sport: identifier, dport: sequence number, hash: payload */
 	KIND_DNS,   /* ports, id, hash: question */
 };
 
 /* Addresses and ports as they stand in the reply: src is who answers. */
 struct expect_key {
-	__be32 src;
-	__be32 dst;
+	struct addr src;
+	struct addr dst;
 	__be16 sport;
 	__be16 dport;
-	__be16 id; /* DNS transaction id; the IP identification of KIND_OTHER */
+	__be16 id; /* DNS transaction id; the IPv4 identification of KIND_OTHER */
 	__u8 kind;
 	__u8 protocol;
 	__u32 hash;
@@ -61,6 +62,7 @@ struct expect_key {
 #define FLAG_CONVERSATION 1 /* the generated packet follows the opening SYN */
 #define FLAG_SENT 2         /* ... and has passed the guard */
 #define FLAG_SYNACKED 4     /* the peer has accepted the SYN */
+#define FLAG_READING 8      /* the response's status is accepted, its text looked for */
 
 struct expectation {
 	__u64 first_ns; /* when the oldest pending packet left: what expires */
@@ -71,7 +73,8 @@ struct expectation {
 	__u32 next; /* TCP: the sequence number expected of the peer */
 	__u8 label;
 	__u8 flags;
-	__u8 pad[6];
+	__u8 text; /* FLAG_READING: state of the label's automaton */
+	__u8 pad[5];
 };
 
 /* How a label's replies are judged. */
@@ -79,6 +82,8 @@ struct rule {
 	enum answer answer;
 	__u32 rcodes;      /* bit n: DNS RCODE n counts as answered */
 	__u64 statuses[8]; /* bit n: HTTP status 100+n counts as answered */
+	__u32 text;        /* a response must hold the text of its automaton (text.h) */
+	__u32 pad;
 };
 
 struct {
@@ -106,6 +111,11 @@ struct {
 	__type(value, __u32);
 } hints SEC(".maps");
 
+static __always_inline __u64 pair(__u32 high, __u32 low)
+{
+	return (__u64)high << 32 | low;
+}
+
 static __always_inline __u64 mix(__u64 h, __u64 word)
 {
 	h = (h ^ word) * 0x9e3779b97f4a7c15ULL;
@@ -115,8 +125,13 @@ static __always_inline __u64 mix(__u64 h, __u64 word)
 /* hint_slot is where the hint for a key stands; it ignores the key's hash. */
 static __always_inline __u32 *hint_slot(const struct expect_key *k)
 {
-	__u64 h = mix(((__u64)k->src << 32) | k->dst, ((__u64)k->sport << 16) | k->dport);
-	__u32 slot = mix(h, ((__u64)k->id << 16) | (k->kind << 8) | k->protocol) % HINTS;
+	__u64 h = mix(pair(k->src.w[0], k->src.w[1]), pair(k->src.w[2], k->src.w[3]));
+	__u32 slot;
+
+	h = mix(h, pair(k->dst.w[0], k->dst.w[1]));
+	h = mix(h, pair(k->dst.w[2], k->dst.w[3]));
+	h = mix(h, ((__u64)k->sport << 16) | k->dport);
+	slot = mix(h, ((__u64)k->id << 16) | (k->kind << 8) | k->protocol) % HINTS;
 
 	return bpf_map_lookup_elem(&hints, &slot);
 }

@@ -37,8 +37,8 @@ struct meta {
 /* Allowed prefixes, swapped as a whole: replacing the inner map waits until
  * no program uses the old one. */
 struct prefix {
-	__u32 bits;
-	__be32 addr;
+	__u32 bits; /* of 128 */
+	struct addr addr;
 };
 
 struct allow_list {
@@ -46,7 +46,7 @@ struct allow_list {
 	__uint(max_entries, 1024);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct prefix);
-	__type(value, __u8);
+	__type(value, __u8); /* of which version of IP the prefix is */
 } allow_none SEC(".maps");
 
 struct {
@@ -60,7 +60,7 @@ struct {
 struct passage {
 	__u64 expected; /* expectation written, frame sent on */
 	__u64 unasked;  /* the label expects no answer; frame sent on */
-	__u64 blocked;  /* destination not allowed, or not a plain IPv4 frame */
+	__u64 blocked;  /* destination not allowed, or not a plain IP frame */
 	__u64 full;     /* no room for the expectation */
 	__u64 busy;     /* its entry is being deleted, or holds another label's packet */
 	__u64 on_wire;  /* generated packets sent on */
@@ -76,8 +76,8 @@ struct {
 /* Why frames were dropped, whatever they were. */
 enum drop {
 	DROP_FOREIGN,     /* not written by us: no label of ours in its source address */
-	DROP_NOT_IPV4,    /* or tagged, or its lengths disagree */
-	DROP_NOT_ALLOWED, /* destination outside the allow-list */
+	DROP_NOT_IP,      /* or tagged, or its lengths disagree */
+	DROP_NOT_ALLOWED, /* destination outside the allow-list, or one of several */
 	DROP_UNEXPECTED,  /* no room for its expectation */
 	DROPS,
 };
@@ -98,23 +98,54 @@ static __always_inline int drop(enum drop why)
 	return TC_ACT_SHOT;
 }
 
-static __always_inline int allowed(__be32 addr)
+static __always_inline int allowed(const struct datagram *d)
 {
-	struct prefix host = {.bits = 32, .addr = addr};
+	struct prefix host = {.bits = 128, .addr = d->dst};
 	__u32 current = 0;
 	void *list = bpf_map_lookup_elem(&allow, &current);
+	__u8 *version = list ? bpf_map_lookup_elem(list, &host) : NULL;
 
-	return list && bpf_map_lookup_elem(list, &host);
+	return version && *version == d->version; /* ::/0 allows no IPv4 */
 }
 
-static __always_inline int frame_key(struct __sk_buff *skb, const struct rule *rule, struct expect_key *k)
+/* IPv4 options that name addresses to pass (RFC 791). */
+#define OPTION_END 0
+#define OPTION_NOP 1
+#define OPTION_LOOSE_ROUTE 131
+#define OPTION_STRICT_ROUTE 137
+#define IPV4_OPTIONS 40 /* bytes that a header has room for */
+
+/* source_routed finds packets whose destination is only the next of several:
+ * they would go on to where no allow-list has a say. */
+static __always_inline int source_routed(struct __sk_buff *skb, const struct datagram *d)
 {
-	return request_key(skb, ETH_HLEN, skb->len, rule->answer == ANSWER_DNS, k);
+	__u32 at = ETH_HLEN + sizeof(struct iphdr);
+	__u8 option[2]; /* type and length */
+	int i;
+
+	if (d->version != 4 || d->l4 <= at)
+		return d->routed;
+	for (i = 0; i < IPV4_OPTIONS && at < d->l4; i++) {
+		if (bpf_skb_load_bytes(skb, at, option, sizeof(option)) || option[0] == OPTION_END)
+			return 0;
+		if (option[0] == OPTION_LOOSE_ROUTE || option[0] == OPTION_STRICT_ROUTE)
+			return 1;
+		if (option[0] != OPTION_NOP && option[1] < 2)
+			return 0; /* nobody takes such a header */
+		at += option[0] == OPTION_NOP ? 1 : option[1];
+	}
+	return 0;
+}
+
+static __always_inline int frame_key(struct __sk_buff *skb, const struct datagram *d, const struct rule *rule,
+				     struct expect_key *k)
+{
+	return request_key(skb, d, skb->len, rule->answer == ANSWER_DNS, k);
 }
 
 /* describe writes what is known of a packet into its expectation. */
 static __always_inline void describe(struct __sk_buff *skb, struct expectation *v, const struct meta *meta,
-				     const struct iphdr *ip)
+				     const struct datagram *d)
 {
 	__be32 numbers[2]; /* of the TCP header: sequence, acknowledgement */
 
@@ -122,7 +153,8 @@ static __always_inline void describe(struct __sk_buff *skb, struct expectation *
 	v->label = meta->label;
 	v->flags = meta->flags & META_CONVERSATION ? FLAG_CONVERSATION : 0;
 	v->iss = v->next = 0;
-	if (ip->protocol != IPPROTO_TCP || bpf_skb_load_bytes(skb, ETH_HLEN + ip->ihl * 4 + 4, numbers, 8))
+	v->text = 0;
+	if (d->protocol != IPPROTO_TCP || bpf_skb_load_bytes(skb, d->l4 + 4, numbers, 8))
 		return;
 	v->iss = bpf_ntohl(numbers[0]);
 	v->next = bpf_ntohl(numbers[1]);
@@ -130,7 +162,7 @@ static __always_inline void describe(struct __sk_buff *skb, struct expectation *
 
 /* expect writes down the reply that the frame should cause. */
 static __always_inline int expect(struct __sk_buff *skb, const struct rule *rule, const struct meta *meta,
-				  const struct iphdr *ip, struct passage *count)
+				  const struct datagram *d, struct passage *count)
 {
 	__u64 now = bpf_ktime_get_ns();
 	struct expectation fresh = {.first_ns = now, .sent_ns = now, .state = 1};
@@ -138,8 +170,7 @@ static __always_inline int expect(struct __sk_buff *skb, const struct rule *rule
 	struct expectation *v;
 	__u32 *hint;
 
-	if (frame_key(skb, rule, &k) < 0)
-		goto full;
+	frame_key(skb, d, rule, &k);
 	if (k.hash) {
 		hint = hint_slot(&k);
 		if (hint)
@@ -147,7 +178,7 @@ static __always_inline int expect(struct __sk_buff *skb, const struct rule *rule
 	}
 	v = bpf_map_lookup_elem(&expectations, &k);
 	if (!v) {
-		describe(skb, &fresh, meta, ip);
+		describe(skb, &fresh, meta, d);
 		if (!bpf_map_update_elem(&expectations, &k, &fresh, BPF_NOEXIST))
 			goto opened;
 		v = bpf_map_lookup_elem(&expectations, &k); /* another CPU was first? */
@@ -161,7 +192,7 @@ static __always_inline int expect(struct __sk_buff *skb, const struct rule *rule
 	else if (v->label != meta->label)
 		goto busy;
 	v->sent_ns = now;
-	describe(skb, v, meta, ip);
+	describe(skb, v, meta, d);
 	if (__sync_fetch_and_add(&v->state, 1) & STATE_DEAD)
 		goto busy;
 opened:
@@ -177,12 +208,13 @@ busy:
 
 /* departed notes when the generated segment of a conversation leaves: from
  * here its round-trip time and its timeout count. */
-static __always_inline void departed(struct __sk_buff *skb, const struct rule *rule, const struct meta *meta)
+static __always_inline void departed(struct __sk_buff *skb, const struct datagram *d, const struct rule *rule,
+				     const struct meta *meta)
 {
 	struct expect_key k = {};
 	struct expectation *v;
 
-	if (frame_key(skb, rule, &k))
+	if (frame_key(skb, d, rule, &k))
 		return;
 	v = bpf_map_lookup_elem(&expectations, &k);
 	if (!v || v->id != bpf_ntohl(meta->id))
@@ -191,52 +223,69 @@ static __always_inline void departed(struct __sk_buff *skb, const struct rule *r
 	v->flags |= FLAG_SENT;
 }
 
+/* leave gives the frame the wire's source address and our mark, and sends it. */
+static __always_inline int leave(struct __sk_buff *skb)
+{
+	struct ethhdr *eth = (void *)(long)skb->data;
+	int i;
+
+	if ((void *)(eth + 1) > (void *)(long)skb->data_end)
+		return drop(DROP_NOT_IP);
+#pragma unroll
+	for (i = 0; i < ETH_ALEN; i++) /* memcpy would drop volatile, and read the zeros of before loading */
+		eth->h_source[i] = wire_mac[i];
+	skb->mark = PACGAN_MARK;
+	return bpf_redirect(wire_ifindex, wire_flags);
+}
+
+/* plain_ip is for an untagged frame with one IP packet and nothing more. */
+static __always_inline int plain_ip(struct __sk_buff *skb, __be16 protocol, struct datagram *d)
+{
+	__be16 expected = bpf_htons(ETH_P_IP);
+
+	if (skb->vlan_present || read_ip(skb, ETH_HLEN, d))
+		return 0;
+	if (d->version == 6)
+		expected = bpf_htons(ETH_P_IPV6);
+	return protocol == expected && d->end == skb->len && d->l4 <= d->end;
+}
+
 SEC("tc")
 int guard(struct __sk_buff *skb)
 {
+	struct datagram d = {};
 	struct passage *count;
-	struct ethhdr *eth;
-	struct iphdr *ip;
+	struct ethhdr eth;
 	struct rule *rule;
 	struct meta meta;
 	__u32 label;
-	int i;
 
-	if (bpf_skb_pull_data(skb, skb->len))
-		return drop(DROP_NOT_IPV4);
-	eth = (void *)(long)skb->data;
-	ip = (void *)(eth + 1);
-	if ((void *)(ip + 1) > (void *)(long)skb->data_end)
-		return drop(DROP_NOT_IPV4);
-	__builtin_memcpy(&meta, eth->h_source, sizeof(meta));
+	if (bpf_skb_pull_data(skb, skb->len) || bpf_skb_load_bytes(skb, 0, &eth, sizeof(eth)))
+		return drop(DROP_NOT_IP);
+	__builtin_memcpy(&meta, eth.h_source, sizeof(meta));
 	label = meta.label;
 	rule = bpf_map_lookup_elem(&rules, &label);
 	count = bpf_map_lookup_elem(&passages, &label);
 	if (!(meta.flags & META_LOCAL) || label >= label_count || !rule || !count)
 		return drop(DROP_FOREIGN);
 
-	if (eth->h_proto != bpf_htons(ETH_P_IP) || skb->vlan_present || ip->version != 4 || ip->ihl < 5 ||
-	    bpf_ntohs(ip->tot_len) != skb->len - ETH_HLEN || bpf_ntohs(ip->tot_len) < ip->ihl * 4) {
+	if (!plain_ip(skb, eth.h_proto, &d)) {
 		count->blocked += !!(meta.flags & META_OPENS);
-		return drop(DROP_NOT_IPV4);
+		return drop(DROP_NOT_IP);
 	}
-	if (!allowed(ip->daddr)) {
+	if (!allowed(&d) || source_routed(skb, &d)) {
 		count->blocked += !!(meta.flags & META_OPENS);
 		return drop(DROP_NOT_ALLOWED);
 	}
 	if (meta.flags & META_OPENS) {
 		if (rule->answer == ANSWER_NONE)
 			count->unasked++;
-		else if (expect(skb, rule, &meta, ip, count))
+		else if (expect(skb, rule, &meta, &d, count))
 			return drop(DROP_UNEXPECTED);
 	} else if (meta.flags & META_GENERATED) {
-		departed(skb, rule, &meta);
+		departed(skb, &d, rule, &meta);
 	}
 	if (meta.flags & META_GENERATED)
 		count->on_wire++;
-#pragma unroll
-	for (i = 0; i < ETH_ALEN; i++) /* memcpy would drop volatile, and read the zeros of before loading */
-		eth->h_source[i] = wire_mac[i];
-	skb->mark = PACGAN_MARK;
-	return bpf_redirect(wire_ifindex, wire_flags);
+	return leave(skb);
 }

@@ -18,11 +18,16 @@
 #define ICMP_TIME_EXCEEDED 11
 #define ICMP_PARAMETERPROB 12
 
+#define ICMPV6_DEST_UNREACH 1
+#define ICMPV6_PKT_TOOBIG 2
+#define ICMPV6_TIME_EXCEED 3
+#define ICMPV6_PARAMPROB 4
+
 char _license[] SEC("license") = "Dual BSD/GPL";
 
 /* Frames that no label can be charged with. */
 enum oddity {
-	ODD_FRAGMENT, /* IPv4 fragments, passed: replies are matched unfragmented only */
+	ODD_FRAGMENT, /* passed: replies are matched unfragmented only */
 	ODD_UNLINEAR, /* could not be read, passed */
 	ODD_LOST,     /* segments not told to user space: the ring was full */
 	ODDITIES,
@@ -34,16 +39,6 @@ struct {
 	__type(key, enum oddity);
 	__type(value, __u64);
 } oddities SEC(".maps");
-
-/* Where a frame's parts are, as offsets from its start; the bytes up to limit
- * are linear. */
-struct layout {
-	__u32 l4;
-	__u32 limit;
-	__u8 protocol;
-	__be32 src;
-	__be32 dst;
-};
 
 static __always_inline int odd(enum oddity why)
 {
@@ -88,16 +83,16 @@ static __always_inline struct expectation *find_hinted(struct expect_key *k)
 	return find(k);
 }
 
-static __always_inline int echo_reply(struct __sk_buff *skb, const struct layout *at, const __be16 *words)
+static __always_inline int echo_reply(struct __sk_buff *skb, const struct datagram *at, const __be16 *words)
 {
 	struct expect_key k = {
 		.src = at->src, .dst = at->dst, .sport = words[2], .dport = words[3],
-		.kind = KIND_ECHO, .protocol = IPPROTO_ICMP,
+		.kind = KIND_ECHO, .protocol = at->protocol,
 	};
 	struct expectation *v;
 	struct rule *rule;
 
-	k.hash = payload_hash(skb, at->l4 + 8, at->limit - at->l4 - 8);
+	k.hash = payload_hash(skb, at->l4 + 8, at->end - at->l4 - 8);
 	v = find(&k);
 	if (!v)
 		return TC_ACT_UNSPEC;
@@ -108,11 +103,15 @@ static __always_inline int echo_reply(struct __sk_buff *skb, const struct layout
 }
 
 /* icmp_error finds the expectation of the packet that the error quotes. */
-static __always_inline int icmp_error(struct __sk_buff *skb, const struct layout *at, __u32 reason)
+static __always_inline int icmp_error(struct __sk_buff *skb, const struct datagram *at, __u32 reason)
 {
-	struct expect_key k = {};
+	struct datagram quoted = {};
 	struct expectation *v;
+	struct expect_key k;
 	int dns;
+
+	if (read_ip(skb, at->l4 + 8, &quoted))
+		return TC_ACT_UNSPEC;
 
 	/* What the quoted packet's label expects is not known yet. */
 #pragma unroll
@@ -120,9 +119,7 @@ static __always_inline int icmp_error(struct __sk_buff *skb, const struct layout
 		int cut;
 
 		__builtin_memset(&k, 0, sizeof(k));
-		cut = request_key(skb, at->l4 + 8, at->limit, dns, &k);
-		if (cut < 0)
-			return TC_ACT_UNSPEC;
+		cut = request_key(skb, &quoted, at->end, dns, &k);
 		v = cut ? find_hinted(&k) : find(&k);
 		if (v)
 			return judge(v, reason);
@@ -130,28 +127,50 @@ static __always_inline int icmp_error(struct __sk_buff *skb, const struct layout
 	return TC_ACT_UNSPEC;
 }
 
-static __always_inline int icmp(struct __sk_buff *skb, const struct layout *at)
+/* icmp_reason is REASON_PENDING for messages that are no errors. */
+static __always_inline __u32 icmp_reason(__u8 protocol, __u8 type, __u8 code)
+{
+	if (protocol == NEXT_ICMPV6) {
+		switch (type) {
+		case ICMPV6_DEST_UNREACH:
+			return REASON_UNREACH6 + (code & 15);
+		case ICMPV6_PKT_TOOBIG:
+			return REASON_TOO_BIG;
+		case ICMPV6_TIME_EXCEED:
+			return REASON_TIME + (code & 1);
+		case ICMPV6_PARAMPROB:
+			return REASON_PARAMETER;
+		}
+		return REASON_PENDING;
+	}
+	switch (type) {
+	case ICMP_DEST_UNREACH:
+		return REASON_UNREACH + (code & 15);
+	case ICMP_TIME_EXCEEDED:
+		return REASON_TIME + (code & 1);
+	case ICMP_PARAMETERPROB:
+		return REASON_PARAMETER;
+	}
+	return REASON_PENDING;
+}
+
+static __always_inline int icmp(struct __sk_buff *skb, const struct datagram *at)
 {
 	__be16 words[4]; /* type and code, checksum, identifier, sequence */
-	__u8 type, code;
+	__u32 reason;
+	__u8 type;
 
-	if (at->l4 + sizeof(words) > at->limit || bpf_skb_load_bytes(skb, at->l4, words, sizeof(words)))
+	if (at->l4 + sizeof(words) > at->end || bpf_skb_load_bytes(skb, at->l4, words, sizeof(words)))
 		return TC_ACT_UNSPEC;
 	type = bpf_ntohs(words[0]) >> 8;
-	code = bpf_ntohs(words[0]) & 0xff;
-	if (type == ICMP_ECHO_REPLY)
+	if (type == (at->protocol == NEXT_ICMPV6 ? ICMPV6_ECHO_REPLY : ICMP_ECHO_REPLY))
 		return echo_reply(skb, at, words);
-	if (type == ICMP_DEST_UNREACH)
-		return icmp_error(skb, at, REASON_UNREACH + (code & 15));
-	if (type == ICMP_TIME_EXCEEDED)
-		return icmp_error(skb, at, REASON_TIME + (code & 1));
-	if (type == ICMP_PARAMETERPROB)
-		return icmp_error(skb, at, REASON_PARAMETER);
-	return TC_ACT_UNSPEC;
+	reason = icmp_reason(at->protocol, type, bpf_ntohs(words[0]) & 0xff);
+	return reason == REASON_PENDING ? TC_ACT_UNSPEC : icmp_error(skb, at, reason);
 }
 
 /* dns_reply is -2 where the datagram is no response that we wait for. */
-static __always_inline int dns_reply(struct __sk_buff *skb, const struct layout *at, struct expect_key *k)
+static __always_inline int dns_reply(struct __sk_buff *skb, const struct datagram *at, struct expect_key *k)
 {
 	struct expectation *v;
 	struct dns_header h;
@@ -161,7 +180,7 @@ static __always_inline int dns_reply(struct __sk_buff *skb, const struct layout 
 		return -2;
 	k->kind = KIND_DNS;
 	k->id = h.id;
-	k->hash = h.questions ? question_hash(skb, at->l4 + 8, at->limit) : 0;
+	k->hash = h.questions ? question_hash(skb, at->l4 + 8, at->end) : 0;
 	v = k->hash ? find(k) : find_hinted(k);
 	if (!v)
 		return -2;
@@ -170,7 +189,7 @@ static __always_inline int dns_reply(struct __sk_buff *skb, const struct layout 
 }
 
 /* flow_reply serves UDP and the other protocols with ports; TCP has its own. */
-static __always_inline int flow_reply(struct __sk_buff *skb, const struct layout *at)
+static __always_inline int flow_reply(struct __sk_buff *skb, const struct datagram *at)
 {
 	struct expect_key k = {.src = at->src, .dst = at->dst, .protocol = at->protocol};
 	struct expectation *v;
@@ -178,11 +197,11 @@ static __always_inline int flow_reply(struct __sk_buff *skb, const struct layout
 	__be16 ports[2];
 	int action;
 
-	if (at->l4 + 8 > at->limit || bpf_skb_load_bytes(skb, at->l4, ports, sizeof(ports)))
+	if (at->l4 + 8 > at->end || bpf_skb_load_bytes(skb, at->l4, ports, sizeof(ports)))
 		return TC_ACT_UNSPEC;
 	k.sport = ports[0];
 	k.dport = ports[1];
-	if (at->protocol == IPPROTO_UDP && at->l4 + 8 + DNS_HEADER <= at->limit) {
+	if (at->protocol == IPPROTO_UDP && at->l4 + 8 + DNS_HEADER <= at->end) {
 		action = dns_reply(skb, at, &k);
 		if (action != -2)
 			return action;
@@ -226,7 +245,7 @@ static __always_inline void tell(struct __sk_buff *skb, const struct expectation
 	bpf_ringbuf_submit(e, 0);
 }
 
-static __always_inline int tcp_reply(struct __sk_buff *skb, const struct layout *at)
+static __always_inline int tcp_reply(struct __sk_buff *skb, const struct datagram *at)
 {
 	struct expect_key k = {.src = at->src, .dst = at->dst, .kind = KIND_FLOW, .protocol = IPPROTO_TCP};
 	__u32 label, reason, verdict = REASON_PENDING;
@@ -236,7 +255,7 @@ static __always_inline int tcp_reply(struct __sk_buff *skb, const struct layout 
 	struct rule *rule;
 	struct peer s;
 
-	if (at->l4 + sizeof(h) > at->limit || bpf_skb_load_bytes(skb, at->l4, &h, sizeof(h)))
+	if (at->l4 + sizeof(h) > at->end || bpf_skb_load_bytes(skb, at->l4, &h, sizeof(h)))
 		return TC_ACT_UNSPEC;
 	k.sport = h.source;
 	k.dport = h.dest;
@@ -247,9 +266,9 @@ static __always_inline int tcp_reply(struct __sk_buff *skb, const struct layout 
 	s.ack = bpf_ntohl(h.ack_seq);
 	s.flags = ((__u8 *)&h)[13];
 	s.data = at->l4 + h.doff * 4;
-	if (h.doff < 5 || s.data > at->limit || !belongs(v, &s))
+	if (h.doff < 5 || s.data > at->end || !belongs(v, &s))
 		return TC_ACT_UNSPEC;
-	s.length = at->limit - s.data;
+	s.length = at->end - s.data;
 	label = v->label;
 	rule = bpf_map_lookup_elem(&rules, &label);
 	count = bpf_map_lookup_elem(&matches, &label);
@@ -264,33 +283,37 @@ static __always_inline int tcp_reply(struct __sk_buff *skb, const struct layout 
 	return TC_ACT_SHOT;
 }
 
+/* matchable is for a whole packet of a protocol whose replies can be told. */
+static __always_inline int matchable(struct __sk_buff *skb, const struct datagram *at)
+{
+	__be16 protocol = bpf_htons(ETH_P_IP);
+
+	if (at->version == 6)
+		protocol = bpf_htons(ETH_P_IPV6);
+	if (skb->protocol != protocol || at->end > skb->len || at->l4 > at->end)
+		return 0;
+	return at->protocol == IPPROTO_ICMP || at->protocol == NEXT_ICMPV6 || has_ports(at->protocol);
+}
+
 SEC("tc")
 int match(struct __sk_buff *skb)
 {
-	struct layout at;
-	struct iphdr ip;
+	struct datagram at = {}; /* what follows its end is padding */
 
-	if (skb->protocol != bpf_htons(ETH_P_IP) || skb->vlan_present)
+	if (skb->vlan_present || (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6)))
 		return TC_ACT_UNSPEC;
-	if (bpf_skb_load_bytes(skb, ETH_HLEN, &ip, sizeof(ip)) || ip.version != 4 || ip.ihl < 5)
+	if (read_ip(skb, ETH_HLEN, &at))
 		return TC_ACT_UNSPEC;
-	if (ip.frag_off & bpf_htons(IP_FRAGMENT))
+	if (at.fragment)
 		return odd(ODD_FRAGMENT);
-	if (ip.protocol != IPPROTO_ICMP && !has_ports(ip.protocol))
+	if (!matchable(skb, &at))
 		return TC_ACT_UNSPEC;
-	at.l4 = ETH_HLEN + ip.ihl * 4;
-	at.limit = ETH_HLEN + bpf_ntohs(ip.tot_len); /* what follows is padding */
-	if (at.limit > skb->len || at.l4 > at.limit)
-		return TC_ACT_UNSPEC;
-	at.protocol = ip.protocol;
-	at.src = ip.saddr;
-	at.dst = ip.daddr;
-	if (ip.protocol == IPPROTO_TCP)
+	if (at.protocol == IPPROTO_TCP)
 		return tcp_reply(skb, &at);
 	/* Hashes read the whole of a short reply; drivers may leave it in pages. */
-	if ((void *)(long)skb->data + at.limit > (void *)(long)skb->data_end && bpf_skb_pull_data(skb, at.limit))
+	if ((void *)(long)skb->data + at.end > (void *)(long)skb->data_end && bpf_skb_pull_data(skb, at.end))
 		return odd(ODD_UNLINEAR);
-	if (ip.protocol == IPPROTO_ICMP)
+	if (at.protocol == IPPROTO_ICMP || at.protocol == NEXT_ICMPV6)
 		return icmp(skb, &at);
 	return flow_reply(skb, &at);
 }

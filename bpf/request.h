@@ -4,9 +4,6 @@
 #ifndef PACGAN_REQUEST_H
 #define PACGAN_REQUEST_H
 
-#include <linux/if_ether.h>
-#include <linux/in.h>
-#include <linux/ip.h>
 #include <linux/tcp.h>
 #include <linux/udp.h>
 
@@ -19,8 +16,9 @@
 
 #define ICMP_ECHO_REPLY 0
 #define ICMP_ECHO 8 /* linux/icmp.h drags in the C library */
+#define ICMPV6_ECHO 128
+#define ICMPV6_ECHO_REPLY 129
 
-#define IP_FRAGMENT 0x3fff /* more fragments, or an offset */
 #define DNS_HEADER 12
 #define HASH_WORDS 192  /* payload bytes hashed: 1,536, more than an Ethernet frame has */
 #define MAX_PAYLOAD 0x3fff /* longer ones are not hashed; no MTU is so large */
@@ -167,56 +165,55 @@ __noinline __u32 question_hash(struct __sk_buff *skb, __u32 off, __u32 limit)
 	return (__u32)h | 1;
 }
 
-/* request_key makes the key for the reply to the IPv4 packet at offset l3,
- * whose bytes end at offset limit. With dns, a UDP request is keyed by its
- * question. It returns -1 where even the addresses are missing, 1 where the
- * bytes end before the key is complete: k.hash is then 0. */
-static __always_inline int request_key(struct __sk_buff *skb, __u32 l3, __u32 limit, int dns,
+/* is_echo: words are the first of an ICMP or ICMPv6 message. */
+static __always_inline int is_echo(__u8 protocol, const __be16 *words)
+{
+	__u8 type = bpf_ntohs(words[0]) >> 8;
+
+	return (protocol == IPPROTO_ICMP && type == ICMP_ECHO) || (protocol == NEXT_ICMPV6 && type == ICMPV6_ECHO);
+}
+
+/* request_key makes the key for the reply to the packet that d tells of, whose
+ * bytes end at offset limit. With dns, a UDP request is keyed by its question.
+ * It returns 1 where the bytes end before the key is complete: k.hash is then 0. */
+static __always_inline int request_key(struct __sk_buff *skb, const struct datagram *d, __u32 limit, int dns,
 				       struct expect_key *k)
 {
 	struct dns_header question;
-	__u32 l4, end, payload;
-	struct iphdr ip;
 	__be16 words[4];
 
-	if (bpf_skb_load_bytes(skb, l3, &ip, sizeof(ip)) || ip.version != 4 || ip.ihl < 5)
-		return -1;
-	l4 = l3 + ip.ihl * 4;
-	end = l3 + bpf_ntohs(ip.tot_len);
-	k->src = ip.daddr;
-	k->dst = ip.saddr;
-	k->protocol = ip.protocol;
+	k->src = d->dst;
+	k->dst = d->src;
+	k->protocol = d->protocol;
 	k->kind = KIND_OTHER;
-	if (ip.frag_off & bpf_htons(IP_FRAGMENT) || l4 + 8 > limit ||
-	    bpf_skb_load_bytes(skb, l4, words, sizeof(words))) {
-		k->id = ip.id;
+	if (d->fragment || d->l4 + 8 > limit || bpf_skb_load_bytes(skb, d->l4, words, sizeof(words))) {
+		k->id = d->id;
 		return 0;
 	}
-	payload = end - l4 - 8;
-	if (has_ports(ip.protocol)) {
+	if (has_ports(d->protocol)) {
 		k->kind = KIND_FLOW;
 		k->sport = words[1];
 		k->dport = words[0];
-	} else if (ip.protocol == IPPROTO_ICMP && (words[0] & bpf_htons(0xff00)) == bpf_htons(ICMP_ECHO << 8)) {
+	} else if (is_echo(d->protocol, words)) {
 		k->kind = KIND_ECHO;
 		k->sport = words[2];
 		k->dport = words[3];
-		if (end > limit)
+		if (d->end > limit)
 			return 1;
-		k->hash = payload_hash(skb, l4 + 8, payload);
+		k->hash = payload_hash(skb, d->l4 + 8, d->end - d->l4 - 8);
 		return 0;
 	} else {
-		k->id = ip.id;
+		k->id = d->id;
 	}
-	if (!dns || ip.protocol != IPPROTO_UDP || end < l4 + 8 + DNS_HEADER)
+	if (!dns || d->protocol != IPPROTO_UDP || d->end < d->l4 + 8 + DNS_HEADER)
 		return 0;
-	if (bpf_skb_load_bytes(skb, l4 + 8, &question, sizeof(question)))
+	if (bpf_skb_load_bytes(skb, d->l4 + 8, &question, sizeof(question)))
 		return 0;
 	k->kind = KIND_DNS;
 	k->id = question.id;
-	if (end > limit)
+	if (d->end > limit)
 		return 1;
-	k->hash = question_hash(skb, l4 + 8, end);
+	k->hash = question_hash(skb, d->l4 + 8, d->end);
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 #define PACGAN_RESPONSE_H
 
 #include "request.h"
+#include "text.h"
 #include "verdict.h"
 
 #define STATUS_LINE 12   /* "HTTP/1.1 200" */
@@ -77,6 +78,20 @@ static __always_inline int belongs(const struct expectation *v, const struct pee
 	return s->flags & RST && s->seq == v->next;
 }
 
+/* text_reason looks for the text that the rest of a response must hold. A
+ * repeated segment may overlap what has been read. */
+static __always_inline __u32 text_reason(struct __sk_buff *skb, struct expectation *v, const struct peer *s)
+{
+	__u32 known = v->next - s->seq; /* bytes of the segment that have been read */
+
+	if (known > s->length)
+		return REASON_PENDING; /* all of them, or what comes before is missing */
+	v->next += s->length - known;
+	if (s->length > known && find_text(skb, v, s->data + known, s->length - known))
+		return REASON_ANSWERED;
+	return s->flags & FIN ? REASON_NO_TEXT : REASON_PENDING;
+}
+
 /* conversation_reason judges the peer's segment; it learns the peer's first
  * sequence number from its SYN, so that only what begins the response can be
  * taken for it. */
@@ -92,6 +107,8 @@ static __always_inline __u32 conversation_reason(struct __sk_buff *skb, const st
 		v->flags |= FLAG_SYNACKED;
 		return REASON_PENDING;
 	}
+	if (v->flags & FLAG_READING)
+		return text_reason(skb, v, s);
 	if (!(v->flags & FLAG_SENT) || s->seq != v->next)
 		return REASON_PENDING;
 	if (s->length == 0)
@@ -103,6 +120,10 @@ static __always_inline __u32 conversation_reason(struct __sk_buff *skb, const st
 	if (rule->answer != ANSWER_HTTP)
 		return REASON_UNEXPECTED;
 	reason = http_reason(skb, rule, s->data, s->length);
+	if (reason == REASON_ANSWERED && rule->text) {
+		v->flags |= FLAG_READING;
+		return text_reason(skb, v, s);
+	}
 	if (reason == REASON_PENDING)
 		v->next += s->length;
 	return reason;

@@ -14,10 +14,13 @@ enum reason {
 	REASON_UNEXPECTED,   /* a reply of the flow, but not of the label's protocol */
 	REASON_TRUNCATED,    /* DNS: no answer, and the TC bit says why */
 	REASON_MALFORMED,    /* DNS: shorter than its header */
+	REASON_NO_TEXT,      /* HTTP: ended without the text that it must hold */
 	REASON_RCODE = 16,   /* + DNS RCODE; + 0: NOERROR without an answer */
 	REASON_UNREACH = 32, /* + code of ICMP destination unreachable */
 	REASON_TIME = 48,    /* + code of ICMP time exceeded */
 	REASON_PARAMETER = 50,
+	REASON_UNREACH6 = 64, /* + code of ICMPv6 destination unreachable */
+	REASON_TOO_BIG = 80,  /* ICMPv6 packet too big */
 	REASON_HTTP = 100,
 	REASONS = 600,
 	REASON_PENDING, /* no verdict yet; never counted */

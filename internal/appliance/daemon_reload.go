@@ -43,9 +43,6 @@ func (s *service) takeUp() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := servable(next); err != nil {
-		return "", err
-	}
 	live, restart := changes(*s.cfg.Load(), next)
 	switch {
 	case len(restart) == 1:

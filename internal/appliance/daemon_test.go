@@ -12,9 +12,6 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
-	"pacgan-appliance/internal/config"
 	"pacgan-appliance/internal/lab"
 	"pacgan-appliance/internal/lab/labtest"
 )
@@ -138,31 +135,5 @@ func TestDaemon(t *testing.T) {
 	}
 	if link, err := os.Readlink(filepath.Join(state, modelsDir, "current")); err != nil || link == "" {
 		t.Errorf("no model is promoted: %q, %v", link, err)
-	}
-}
-
-func TestServable(t *testing.T) {
-	tests := []struct {
-		name string
-		edit func(*config.Config)
-		want string
-	}{
-		{"good", func(*config.Config) {}, ""},
-		{"capture", func(c *config.Config) { c.Inject.Source = config.SourceCapture }, ""},
-		{"contains", func(c *config.Config) { c.Labels[0].Contains = "x" }, `label "dns": contains: this version judges an HTTP response by its status only`},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			cfg, err := config.Parse("config.toml", []byte(goodConfig))
-			must(t, err)
-			tt.edit(&cfg)
-			got := ""
-			if err := servable(cfg); err != nil {
-				got = err.Error()
-			}
-			if diff := cmp.Diff(tt.want, got); diff != "" {
-				t.Errorf("error (-want +got):\n%s", diff)
-			}
-		})
 	}
 }

@@ -133,9 +133,6 @@ func configFindings(path string) []finding {
 		return []finding{missing("config", oneLine(err), `"pacgan-appliance check -c `+path+`" lists every fault with its line`)}
 	}
 	out := []finding{good("config", "%s: %d labels", path, len(cfg.Labels))}
-	if err := servable(cfg); err != nil {
-		out = append(out, missing("config", err.Error(), "change it"))
-	}
 	out = append(out, networkFindings(cfg)...)
 	return append(out, diskFinding(cfg))
 }

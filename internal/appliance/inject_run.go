@@ -66,11 +66,6 @@ func (p *Program) prepareInject(o injectOptions) (*injection, error) {
 	if err := o.apply(&cfg); err != nil {
 		return nil, err
 	}
-	served := cfg
-	served.Inject.Source = config.SourceModel // only the daemon cannot replay
-	if err := servable(served); err != nil {
-		return nil, err
-	}
 	job := &injection{o: o, cfg: cfg, report: InjectReport{
 		Version: p.Version, Source: string(cfg.Inject.Source), Files: o.pcaps, Seed: o.seed, Learned: cfg.Inject.Rate.Learned,
 		RateAsked: rateOf(cfg),

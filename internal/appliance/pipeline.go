@@ -201,7 +201,7 @@ func injectLabel(l config.Label) inject.Label {
 
 // verifyLabel says in the matcher's terms how a label is judged.
 func verifyLabel(l config.Label) verify.Label {
-	out := verify.Label{Name: l.Name, Answer: verify.Answer(l.Answer)}
+	out := verify.Label{Name: l.Name, Answer: verify.Answer(l.Answer), Contains: l.Contains}
 	for _, code := range l.RCodes {
 		out.AcceptRcodes = append(out.AcceptRcodes, uint8(code))
 	}

@@ -10,8 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
-
-	"pacgan-appliance/internal/config"
 )
 
 const (
@@ -45,9 +43,6 @@ func (p *Program) serve(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	if err := servable(cfg); err != nil {
-		return err
-	}
 	level := new(slog.LevelVar)
 	level.Set(slogLevel(cfg.Log.Level))
 	log, err := newLogger(p.Stderr, level)
@@ -73,17 +68,4 @@ func (p *Program) serve(ctx context.Context, path string) error {
 		return err
 	}
 	return errors.Join(s.run(ctx), s.close())
-}
-
-// servable refuses what a config may say and this version's daemon cannot do:
-// better no start than another behaviour than the one asked for.
-func servable(cfg config.Config) error {
-	switch {
-	}
-	for _, l := range cfg.Labels {
-		if l.Contains != "" {
-			return errors.New(`label "` + l.Name + `": contains: this version judges an HTTP response by its status only`)
-		}
-	}
-	return nil
 }

@@ -36,7 +36,7 @@ func (w *wire) drops() (DropStatus, error) {
 		return DropStatus{}, err
 	}
 	d := DropStatus{
-		Foreign: guard.Foreign, NotIPv4: guard.NotIPv4, NotAllowed: guard.NotAllowed, Unexpected: guard.Unexpected,
+		Foreign: guard.Foreign, NotIPv4: guard.NotIP, NotAllowed: guard.NotAllowed, Unexpected: guard.Unexpected,
 		SegmentsLost: oddities.SegmentsLost,
 	}
 	for _, c := range counts {

@@ -96,7 +96,7 @@ const (
 	minTimeout     = time.Millisecond
 	maxNameLen     = 32
 	maxIfaceLen    = 15 // IFNAMSIZ - 1
-	maxContainsLen = 256
+	maxContainsLen = 255
 )
 
 // Default is every default there is. It is not valid by itself: the

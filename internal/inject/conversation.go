@@ -64,6 +64,8 @@ type conversation struct {
 	resent     bool
 	retransmit int64 // when, monotonic
 	deadline   int64
+	decided    bool          // the verdict is known
+	quiet      int64         // when to close though it is not; 0: while there is no response
 	next       *conversation // waits for this one's end
 }
 
@@ -165,6 +167,7 @@ func (c *conversations) open(v *conversation, now int64) {
 	v.tsVal, _, v.offered = timestamps(s.Options())
 	v.offered = v.offered && c.stamps.mayOffer(v.flow, v.tsVal)
 	v.tsEcho, v.stamped, v.resent = 0, false, false
+	v.decided, v.quiet = false, 0
 	v.retransmit = now + int64(min(retransmitAfter, c.timeout/2))
 	v.deadline = now + int64(c.timeout+sweepLag)
 	if len(v.generated.L4Data()) == 0 {

@@ -25,7 +25,7 @@ const (
 type LabelCounts struct {
 	Name        string
 	Generated   uint64            // taken from the source
-	Malformed   uint64            // not an IPv4 packet, or lengths that disagree
+	Malformed   uint64            // not an IP packet, or lengths that disagree
 	Blocked     uint64            // refused by the guard: destination outside the allow-list
 	Failed      map[string]uint64 // not sent, by reason
 	Waiting     uint64            // for a next hop or for another conversation to end: inflight
@@ -48,7 +48,7 @@ func (c *LabelCounts) FailedTotal() uint64 {
 // Drops are frames that the guard did not let out, whatever they were.
 type Drops struct {
 	Foreign    uint64 // not written by us
-	NotIPv4    uint64 // or tagged, or their lengths disagree
+	NotIP      uint64 // or tagged, or their lengths disagree
 	NotAllowed uint64 // destination outside the allow-list
 	Unexpected uint64 // no room for the expectation
 }
@@ -119,7 +119,7 @@ func (in *Injector) Drops() (Drops, error) {
 	}
 	return Drops{
 		Foreign:    sums[guardDropDROP_FOREIGN] - in.probed,
-		NotIPv4:    sums[guardDropDROP_NOT_IPV4],
+		NotIP:      sums[guardDropDROP_NOT_IP],
 		NotAllowed: sums[guardDropDROP_NOT_ALLOWED],
 		Unexpected: sums[guardDropDROP_UNEXPECTED],
 	}, nil

@@ -51,8 +51,11 @@ func (c *conversations) receiveSYNACK(v *conversation, s Segment, now int64) {
 	v.deadline = now + int64(c.timeout+sweepLag)
 }
 
-// receiveData acknowledges the response, and closes after the end of what the
-// server wrote: its FIN, or the PSH flag, which marks the end of a write.
+// receiveData acknowledges the response. It closes after the server's FIN, or
+// once the verdict is known, at the PSH flag, which marks the end of a write.
+// Where a verdict takes more of the response than has come, it waits for that
+// until the server has been quiet for a while: some abandon a response whose
+// client has closed its side.
 func (c *conversations) receiveData(v *conversation, s Segment, now int64) {
 	if s.Flags&packet.FlagSYN != 0 { // our ACK was lost
 		c.sendACK(v, 0)
@@ -64,6 +67,8 @@ func (c *conversations) receiveData(v *conversation, s Segment, now int64) {
 		return
 	}
 	v.rcvNxt += uint32(s.Length)
+	v.decided = v.decided || s.Decided
+	v.resent = v.resent || s.Length > 0 // what is answered has arrived
 	fin := s.Flags&packet.FlagFIN != 0
 	if fin {
 		v.rcvNxt++
@@ -75,13 +80,19 @@ func (c *conversations) receiveData(v *conversation, s Segment, now int64) {
 	case fin:
 		c.sendFIN(v)
 		c.finish(v, now)
-	case v.state == stateSent && s.Flags&packet.FlagPSH != 0 && s.Length > 0:
-		c.sendFIN(v)
-		v.state = stateClosing
-		v.deadline = now + int64(closeTimeout)
+	case v.state == stateSent && s.Flags&packet.FlagPSH != 0 && s.Length > 0 && v.decided:
+		c.closeOurs(v, now)
 	case s.Length > 0:
 		c.sendACK(v, 0)
+		v.quiet = now + int64(min(closeTimeout, c.timeout/2))
 	}
+}
+
+// closeOurs ends our side of the conversation.
+func (c *conversations) closeOurs(v *conversation, now int64) {
+	c.sendFIN(v)
+	v.state = stateClosing
+	v.deadline = now + int64(closeTimeout)
 }
 
 // clock retransmits what is overdue and ends what has timed out. With stop it
@@ -104,6 +115,8 @@ func (c *conversations) clock(now int64, stop bool) error {
 			c.abandon(v, stop, now)
 		case !v.resent && now >= v.retransmit:
 			c.resend(v)
+		case v.state == stateSent && v.quiet != 0 && now >= v.quiet:
+			c.closeOurs(v, now)
 		}
 	}
 	return c.flushLocked()
@@ -134,7 +147,11 @@ func (c *conversations) resend(v *conversation) {
 }
 
 func (c *conversations) sendSYN(v *conversation, flags uint8) {
-	options := appendSYNOptions(c.options[:0], c.mss, v.tsVal, v.offered)
+	mss := c.mss
+	if v.generated.Version() == 6 {
+		mss -= 20 // IPv6's header is longer by that much
+	}
+	options := appendSYNOptions(c.options[:0], mss, v.tsVal, v.offered)
 	c.send(v, flags, func(b []byte) int {
 		return putSegment(b, v.generated, segmentFields{flags: packet.FlagSYN, seq: v.iss, idOffset: -2, options: options})
 	})

@@ -32,33 +32,51 @@ func (o *Options) exit(wire *net.Interface) (exit, error) {
 	return exit{index: lan.Index, flags: redirectIngress, mac: mac, hop: &mac}, nil
 }
 
-// ownSource is the wire's own address, where packets shall have it.
-func (o *Options) ownSource(wire *net.Interface) (netip.Addr, error) {
+// ownSource are addresses that packets get as their source; one that is not
+// valid stands for none.
+type ownSource struct {
+	v4, v6 netip.Addr
+}
+
+// ownSource are the wire's own addresses, where packets shall have them.
+func (o *Options) ownSource(wire *net.Interface) (ownSource, error) {
+	var own ownSource
 	if !o.OwnSource {
-		return netip.Addr{}, nil
+		return own, nil
 	}
 	if o.Behind != "" {
-		return netip.Addr{}, errors.New("packets with the interface's own address do not come from the clients' side: no masquerading then")
+		return own, errors.New("packets with the interface's own address do not come from the clients' side: no masquerading then")
 	}
 	addrs, err := wire.Addrs()
 	if err != nil {
-		return netip.Addr{}, fmt.Errorf("interface %s: read addresses: %w", wire.Name, err)
+		return own, fmt.Errorf("interface %s: read addresses: %w", wire.Name, err)
 	}
 	for _, a := range addrs {
-		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().Is4() && p.Addr().IsGlobalUnicast() {
-			return p.Addr(), nil
+		p, err := netip.ParsePrefix(a.String())
+		switch {
+		case err != nil || !p.Addr().IsGlobalUnicast():
+		case p.Addr().Is4() && !own.v4.IsValid():
+			own.v4 = p.Addr()
+		case p.Addr().Is6() && !own.v6.IsValid():
+			own.v6 = p.Addr()
 		}
 	}
-	return netip.Addr{}, fmt.Errorf("interface %q has no IPv4 address that packets could have as their source: give it one", wire.Name)
+	if !own.v4.IsValid() && !own.v6.IsValid() {
+		return own, fmt.Errorf("interface %q has no address that packets could have as their source: give it one", wire.Name)
+	}
+	return own, nil
 }
 
 // readdress gives a packet the appliance's own source, where it shall have
 // that; checksums are repaired afterwards. It reports whether it did.
 func (in *Injector) readdress(ip []byte) bool {
-	if !in.own.IsValid() || len(ip) < 20 || ip[0]>>4 != 4 {
+	switch {
+	case in.own.v4.IsValid() && len(ip) >= 20 && ip[0]>>4 == 4:
+		copy(ip[12:16], in.own.v4.AsSlice())
+	case in.own.v6.IsValid() && len(ip) >= 40 && ip[0]>>4 == 6:
+		copy(ip[8:24], in.own.v6.AsSlice())
+	default:
 		return false
 	}
-	source := in.own.As4()
-	copy(ip[12:16], source[:])
 	return true
 }

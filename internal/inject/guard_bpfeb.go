@@ -13,11 +13,16 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type guardAddr struct {
+	_ structs.HostLayout
+	W [4]uint32
+}
+
 type guardDrop uint32
 
 const (
 	guardDropDROP_FOREIGN     guardDrop = 0
-	guardDropDROP_NOT_IPV4    guardDrop = 1
+	guardDropDROP_NOT_IP      guardDrop = 1
 	guardDropDROP_NOT_ALLOWED guardDrop = 2
 	guardDropDROP_UNEXPECTED  guardDrop = 3
 	guardDropDROPS            guardDrop = 4
@@ -25,8 +30,8 @@ const (
 
 type guardExpectKey struct {
 	_        structs.HostLayout
-	Src      uint32
-	Dst      uint32
+	Src      guardAddr
+	Dst      guardAddr
 	Sport    uint16
 	Dport    uint16
 	Id       uint16
@@ -45,7 +50,8 @@ type guardExpectation struct {
 	Next    uint32
 	Label   uint8
 	Flags   uint8
-	Pad     [6]uint8
+	Text    uint8
+	Pad     [5]uint8
 }
 
 type guardPassage struct {
@@ -61,7 +67,7 @@ type guardPassage struct {
 type guardPrefix struct {
 	_    structs.HostLayout
 	Bits uint32
-	Addr uint32
+	Addr guardAddr
 }
 
 type guardRule struct {
@@ -69,6 +75,8 @@ type guardRule struct {
 	Answer   uint32
 	Rcodes   uint32
 	Statuses [8]uint64
+	Text     uint32
+	Pad      uint32
 }
 
 // Names of all BPF objects in the ELF.

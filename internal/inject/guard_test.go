@@ -123,8 +123,8 @@ func mustEcho(tb testing.TB, dst string, data string) []byte {
 // frameOf is what the sender makes of a packet.
 func frameOf(ip []byte, flags uint8, label int) []byte {
 	frame := make([]byte, headerLen+len(ip))
-	putHeader(frame, hopMAC, meta{flags: flags, label: label, id: 0x80000007})
 	copy(frame[headerLen:], ip)
+	putHeader(frame, hopMAC, meta{flags: flags, label: label, id: 0x80000007})
 	return frame
 }
 
@@ -319,6 +319,7 @@ func TestSetAllow(t *testing.T) {
 		{[]string{"10.77.2.77/24"}, "10.77.2.80", redirect}, // the bits behind the prefix do not count
 		{[]string{"10.77.2.80/32"}, "10.77.2.81", drop},
 		{[]string{"0.0.0.0/0"}, "198.18.0.1", redirect},
+		{[]string{"::/0"}, "198.18.0.1", drop}, // IPv4 is no part of it
 		{nil, "10.77.2.80", drop},
 	}
 	for _, tt := range tests {
@@ -337,7 +338,8 @@ func TestSetAllow(t *testing.T) {
 			t.Errorf("allow %v, destination %s: action %d, want %d", tt.allow, tt.dst, action, tt.want)
 		}
 	}
-	if err := in.SetAllow([]netip.Prefix{netip.MustParsePrefix("fd00::/8")}); err == nil || err.Error() != "allow-list: prefix fd00::/8 is not IPv4" {
-		t.Errorf("IPv6 prefix: error %v", err)
+	mapped := netip.PrefixFrom(netip.MustParseAddr("::ffff:10.77.2.0"), 120)
+	if err := in.SetAllow([]netip.Prefix{mapped}); err == nil || err.Error() != "allow-list: prefix ::ffff:10.77.2.0/120 is neither IPv4 nor IPv6" {
+		t.Errorf("IPv4 prefix mapped into IPv6: error %v", err)
 	}
 }

@@ -54,7 +54,7 @@ type Options struct {
 	Near, Far     string // names of the injection cable's ends; "": DefaultNear, DefaultFar
 	Labels        []Label
 	Maps          Maps
-	Allow         []netip.Prefix // IPv4; empty: nothing leaves
+	Allow         []netip.Prefix // IPv4 and IPv6; empty: nothing leaves
 	Engine        Engine         // how frames reach the cable; "": EngineSendmmsg
 	MaxRate       float64        // generated packets a second, whatever Run is told; 0: no bound
 	Timeout       time.Duration  // how long a reply may take, as the matcher has it; 0: DefaultTimeout
@@ -68,7 +68,7 @@ type Injector struct {
 	labels        atomic.Pointer[[]Label]
 	wire          *net.Interface
 	exit          exit
-	own           netip.Addr // the source that packets get; not valid: their own
+	own           ownSource
 	guard         guardObjects
 	link          io.Closer
 	cable         *cable

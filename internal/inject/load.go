@@ -87,13 +87,16 @@ func (in *Injector) SetAllow(prefixes []netip.Prefix) error {
 	}
 	defer list.Close() // the guard's map holds it
 	for _, p := range prefixes {
-		if !p.IsValid() || !p.Addr().Is4() {
-			return fmt.Errorf("allow-list: prefix %s is not IPv4", p)
+		if !p.IsValid() || p.Addr().Is4In6() {
+			return fmt.Errorf("allow-list: prefix %s is neither IPv4 nor IPv6", p)
 		}
 		p = p.Masked()
-		addr := p.Addr().As4()
-		key := guardPrefix{Bits: uint32(p.Bits()), Addr: nativeOrder(addr)}
-		if err := list.Put(key, uint8(1)); err != nil {
+		key, version := guardPrefix{Bits: uint32(p.Bits()), Addr: kernelAddr(p.Addr())}, uint8(6)
+		if p.Addr().Is4() {
+			key.Bits += mappedBits
+			version = 4
+		}
+		if err := list.Put(key, version); err != nil {
 			return fmt.Errorf("allow-list: prefix %s: %w", p, err)
 		}
 	}

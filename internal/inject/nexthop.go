@@ -44,7 +44,8 @@ type hop struct {
 }
 
 // resolver knows the way to destinations: it asks the kernel for routes and
-// mirrors its neighbour table. It sends nothing; the kernel does ARP.
+// mirrors its neighbour table. It sends nothing; the kernel does ARP and
+// neighbour discovery.
 type resolver struct {
 	index   int      // of the wire interface
 	fixed   *[6]byte // where frames go whose destination has a route; nil: to its next hop
@@ -181,7 +182,8 @@ func (r *resolver) signal() {
 
 // learn takes a change of the neighbour table over.
 func (r *resolver) learn(u netlink.NeighUpdate) {
-	addr, ok := netip.AddrFromSlice(u.IP.To4())
+	addr, ok := netip.AddrFromSlice(u.IP)
+	addr = addr.Unmap()
 	if !ok || u.LinkIndex != r.index {
 		return
 	}
@@ -270,10 +272,15 @@ func (r *resolver) neighbour(h *hop, now time.Time) (mac [6]byte, ready bool, re
 	return mac, false, reasonNoFailure
 }
 
-// ask makes the kernel find or confirm a neighbour, as if it had a packet for it.
+// ask makes the kernel find or confirm a neighbour, as if it had a packet for
+// it: by ARP, or by IPv6's neighbour discovery.
 func (r *resolver) ask(addr netip.Addr) error {
+	family := unix.AF_INET
+	if addr.Is6() {
+		family = unix.AF_INET6
+	}
 	return r.handle.NeighSet(&netlink.Neigh{
-		LinkIndex: r.index, Family: unix.AF_INET, State: netlink.NUD_NONE,
+		LinkIndex: r.index, Family: family, State: netlink.NUD_NONE,
 		Flags: netlink.NTF_USE, IP: addr.AsSlice(),
 	})
 }
@@ -293,11 +300,11 @@ func (r *resolver) lookUp(dst netip.Addr, now time.Time) route {
 	case way.LinkIndex != r.index:
 		return none(ReasonNoRoute)
 	case way.Gw != nil:
-		gateway, ok := netip.AddrFromSlice(way.Gw.To4())
+		gateway, ok := netip.AddrFromSlice(way.Gw)
 		if !ok {
 			return none(ReasonNoRoute)
 		}
-		return route{hop: r.hopLocked(gateway)}
+		return route{hop: r.hopLocked(gateway.Unmap())}
 	}
 	return route{hop: r.hopLocked(dst)}
 }

@@ -136,7 +136,7 @@ func TestInflightIsWhatTheTableHolds(t *testing.T) {
 		Label, Flags uint8
 		_            [6]uint8
 	}
-	var key [20]byte
+	var key [44]byte
 	var e entry
 	var pending uint32
 	entries := n.verifier.Maps().Expectations.Iterate()

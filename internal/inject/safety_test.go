@@ -156,8 +156,8 @@ func TestOpenErrors(t *testing.T) {
 		{"no maps", inject.Options{Wire: "wan0", Labels: labels}, `inject: no maps: the matcher must be open first (verify.Verifier.Maps)`},
 		{"name taken", inject.Options{Wire: "wan0", Labels: labels, Maps: maps, Near: "lan0", Far: "a1"},
 			`inject: interface "lan0" exists and is not ours: rename or delete it`},
-		{"bad prefix", inject.Options{Wire: "wan0", Labels: labels, Maps: maps, Near: "a0", Far: "a1", Allow: []netip.Prefix{netip.MustParsePrefix("::/0")}},
-			`inject: allow-list: prefix ::/0 is not IPv4`},
+		{"bad prefix", inject.Options{Wire: "wan0", Labels: labels, Maps: maps, Near: "a0", Far: "a1", Allow: []netip.Prefix{netip.MustParsePrefix("::ffff:10.0.0.0/104")}},
+			`inject: allow-list: prefix ::ffff:10.0.0.0/104 is neither IPv4 nor IPv6`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

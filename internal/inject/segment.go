@@ -34,24 +34,19 @@ type segmentFields struct {
 }
 
 // putSegment writes a segment without data into b: addresses, ports, TOS, TTL,
-// DF and window are the generated packet's. It returns its length.
+// DF (or flow label) and window are the generated packet's. It returns its
+// length.
 func putSegment(b []byte, generated packet.IP, f segmentFields) int {
-	const ipLen, tcpLen = 20, 20
-	length := ipLen + tcpLen + len(f.options)
+	const tcpLen = 20
+	length := tcpLen + len(f.options)
+	put := putIPv4
+	if generated.Version() == 6 {
+		put = putIPv6
+	}
+	ipLen := put(b, generated, f, length)
+	length += ipLen
 	b = b[:length]
 	template := packet.TCP(generated.Payload())
-
-	b[0] = 0x45
-	b[1] = generated.TOS()
-	binary.BigEndian.PutUint16(b[2:], uint16(length))
-	binary.BigEndian.PutUint16(b[4:], uint16(int(generated.ID())+f.idOffset))
-	binary.BigEndian.PutUint16(b[6:], 0)
-	if generated.DontFragment() {
-		b[6] = 0x40
-	}
-	b[8] = generated.TTL()
-	b[9] = packet.ProtoTCP
-	copy(b[12:20], generated[12:20])
 
 	s := b[ipLen:]
 	copy(s[:4], template[:4])
@@ -64,6 +59,32 @@ func putSegment(b []byte, generated packet.IP, f segmentFields) int {
 	copy(s[tcpLen:], f.options)
 	mustRepair(b)
 	return length
+}
+
+// putIPv4 writes the header of a packet with payload bytes behind it.
+func putIPv4(b []byte, generated packet.IP, f segmentFields, payload int) int {
+	const ipLen = 20
+	b[0] = 0x45
+	b[1] = generated.TOS()
+	binary.BigEndian.PutUint16(b[2:], uint16(ipLen+payload))
+	binary.BigEndian.PutUint16(b[4:], uint16(int(generated.ID())+f.idOffset))
+	binary.BigEndian.PutUint16(b[6:], 0)
+	if generated.DontFragment() {
+		b[6] = 0x40
+	}
+	b[8] = generated.TTL()
+	b[9] = packet.ProtoTCP
+	copy(b[12:20], generated[12:20])
+	return ipLen
+}
+
+// putIPv6 is putIPv4 for IPv6, without the generated packet's extension headers.
+func putIPv6(b []byte, generated packet.IP, _ segmentFields, payload int) int {
+	const ipLen = 40
+	copy(b[:ipLen], generated[:ipLen])
+	binary.BigEndian.PutUint16(b[4:], uint16(payload))
+	b[6] = packet.ProtoTCP
+	return ipLen
 }
 
 // putGenerated copies the generated segment into b and puts it into its

@@ -1,7 +1,6 @@
 package inject_test
 
 import (
-	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"os/exec"
@@ -10,10 +9,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/sys/unix"
 
 	"pacgan-appliance/internal/inject"
 	"pacgan-appliance/internal/lab/labtest"
+	"pacgan-appliance/internal/packet"
 	"pacgan-appliance/internal/verify"
 )
 
@@ -70,6 +69,7 @@ func shapes() []shape {
 func makeRouted(tb testing.TB) (servers, clients *labtest.Host) {
 	servers, clients = labtest.NewHost(tb, serverCable), labtest.NewHost(tb, clientCable)
 	forward(tb)
+	routedIPv6(tb, servers, clients, "wan0", "srv0")
 	return servers, clients
 }
 
@@ -80,9 +80,11 @@ func makeMasquerading(tb testing.TB) (servers, clients *labtest.Host) {
 	servers, clients = labtest.NewHost(tb, cable), labtest.NewHost(tb, clientCable)
 	forward(tb)
 	nft := exec.Command("nft", "-f", "-")
-	nft.Stdin = strings.NewReader("add table ip nat\nadd chain ip nat post { type nat hook postrouting priority srcnat; }\nadd rule ip nat post oifname wan0 masquerade\n")
+	nft.Stdin = strings.NewReader("add table inet nat\nadd chain inet nat post { type nat hook postrouting priority srcnat; }\nadd rule inet nat post oifname wan0 masquerade\n")
 	mustRun(tb, nft)
 	tb.Cleanup(func() { mustRun(tb, exec.Command("nft", "flush", "ruleset")) })
+	routedIPv6(tb, servers, clients, "wan0", "srv0")
+	mustRun(tb, servers.Command("ip", "-6", "route", "del", "default"))
 	return servers, clients
 }
 
@@ -92,7 +94,10 @@ func makeOneArmed(tb testing.TB) (servers, clients *labtest.Host) {
 	cable := serverCable
 	cable.Via = ""
 	cable.FarAddrs = append(cable.FarAddrs[:len(cable.FarAddrs):len(cable.FarAddrs)], "10.77.1.11/32")
-	return labtest.NewHost(tb, cable), nil
+	servers = labtest.NewHost(tb, cable)
+	withIPv6(tb, exec.Command, "wan0", "fd77:2::1/64")
+	withIPv6(tb, servers.Command, "srv0", serverAddrs6...)
+	return servers, nil
 }
 
 // makeVLAN has the servers behind a tagged interface.
@@ -113,6 +118,7 @@ func makeVLAN(tb testing.TB) (servers, clients *labtest.Host) {
 	vlan(exec.Command, "wan0", serverCable.NearAddrs...)
 	vlan(servers.Command, "srv0", serverCable.FarAddrs...)
 	mustRun(tb, servers.Command("ip", "route", "add", "default", "via", "10.77.2.1"))
+	routedIPv6(tb, servers, clients, "wan0.10", "srv0.10")
 	return servers, clients
 }
 
@@ -128,6 +134,14 @@ func makeDefaultRoute(tb testing.TB) (servers, clients *labtest.Host) {
 		mustRun(tb, servers.Command("ip", "addr", "add", a+"/32", "dev", "lo"))
 	}
 	mustRun(tb, exec.Command("ip", "route", "add", "default", "via", "198.18.0.2"))
+	withIPv6(tb, exec.Command, "lan0", "fd77:1::1/64")
+	withIPv6(tb, clients.Command, "cli0", "fd77:1::11/64")
+	withIPv6(tb, exec.Command, "wan0", "fd98::1/64")
+	withIPv6(tb, servers.Command, "lo", "fd77:2::53/128", "fd77:2::80/128", "fd77:2::81/128")
+	withIPv6(tb, servers.Command, "srv0", "fd98::2/64")
+	mustRun(tb, exec.Command("ip", "-6", "route", "add", "default", "via", "fd98::2"))
+	mustRun(tb, servers.Command("ip", "-6", "route", "add", "default", "via", "fd98::1"))
+	mustRun(tb, clients.Command("ip", "-6", "route", "add", "default", "via", "fd77:1::1"))
 	return servers, clients
 }
 
@@ -139,7 +153,9 @@ func newShape(tb testing.TB, s shape, timeout time.Duration) *network {
 	n.servers, n.clients = s.make(tb)
 	s.verify.Labels, s.verify.Timeout = n.labels, timeout
 	s.inject.Timeout = timeout
-	s.inject.Allow = []netip.Prefix{netip.MustParsePrefix(serverNet), netip.MustParsePrefix("10.77.9.0/24")}
+	s.inject.Allow = []netip.Prefix{
+		netip.MustParsePrefix(serverNet), netip.MustParsePrefix("10.77.9.0/24"), netip.MustParsePrefix("fd77:2::/64"),
+	}
 	n.open(tb, s.verify, s.inject)
 	return n
 }
@@ -150,23 +166,25 @@ func TestShapes(t *testing.T) {
 	for _, s := range shapes() {
 		t.Run(s.name, func(t *testing.T) {
 			n := newShape(t, s, time.Second)
-			startSystemServers(t, n.servers, dnsServer, webServer)
+			startSystemServers(t, n.servers, dnsServer, webServer, dnsServer6, webServer6)
 			w := newWitness(t, s.inject.Wire)
-			list := pings(t, 300, pingServer)
+			list := append(pings(t, 300, pingServer), mustPing(t, "10.77.1.11", "10.77.3.1", 1, 1, "outside"),
+				mustPing6(t, "fd77:3::1", 1, 1, "outside"))
 			for i := range 300 {
 				name, path := "www.lab.test", "/"
 				if i%3 == 0 {
 					name, path = "gone.lab.test", "/missing"
 				}
-				list = append(list, mustQuery(t, uint16(i), uint16(20000+i), name),
-					mustRequest(t, uint16(20000+i), "GET "+path+" HTTP/1.1\r\nHost: www.lab.test\r\n\r\n"))
+				id, port := uint16(i), uint16(20000+i)
+				request := "GET " + path + " HTTP/1.1\r\nHost: www.lab.test\r\n\r\n"
+				list = append(list, mustQuery(t, id, port, name), mustRequest(t, port, request),
+					mustPing6(t, pingServer6, 7, id, "an echo request"), mustQuery6(t, id, port, name), mustRequest6(t, port, request))
 			}
-			list = append(list, mustPing(t, "10.77.1.11", "10.77.3.1", 1, 1, "outside"))
 			got := n.inject(t, list, inject.RunOptions{Rate: 1000})
 			want := []account{
-				{Label: "ping", Generated: 301, Answered: 300, OnWire: 300, Blocked: 1},
-				{Label: "dns", Generated: 300, Answered: 200, OnWire: 300, Rejected: map[string]uint64{"nxdomain": 100}},
-				{Label: "http", Generated: 300, Answered: 200, OnWire: 300, Rejected: map[string]uint64{"http 404": 100}},
+				{Label: "ping", Generated: 602, Answered: 600, OnWire: 600, Blocked: 2},
+				{Label: "dns", Generated: 600, Answered: 400, OnWire: 600, Rejected: map[string]uint64{"nxdomain": 200}},
+				{Label: "http", Generated: 600, Answered: 400, OnWire: 600, Rejected: map[string]uint64{"http 404": 200}},
 			}
 			if diff := cmp.Diff(want, got[:reply], emptyIsNil); diff != "" {
 				t.Errorf("accounts (-want +got):\n%s", diff)
@@ -181,16 +199,25 @@ func TestShapes(t *testing.T) {
 // check looks at the sources of what left.
 func (s shape) check(tb testing.TB, n *network, frames [][]byte) {
 	tb.Helper()
-	want := "10.77.1.11"
+	want := map[string]int{"10.77.1.11": 0, "fd77:1::11": 0}
 	if s.inject.OwnSource || s.inject.Behind != "" {
-		want = "10.77.2.1"
+		want = map[string]int{"10.77.2.1": 0, "fd77:2::1": 0}
 	}
 	for _, f := range frames {
-		if len(f) < 34 || binary.BigEndian.Uint16(f[12:]) != unix.ETH_P_IP {
-			continue // ARP
+		ip, err := packet.IPOf(f)
+		if err != nil {
+			tb.Fatalf("%v: %x", err, f)
 		}
-		if source := netip.AddrFrom4([4]byte(f[26:30])); source.String() != want {
-			tb.Fatalf("a frame left with source %s, want %s: %x", source, want, f)
+		if p := packet.IP(ip); p.Protocol() != packet.ProtoICMPv6 || packet.ICMP(p.Payload()).Type() == 128 { // else neighbour discovery
+			if _, known := want[p.Src().String()]; !known {
+				tb.Fatalf("a frame left with source %s, want %v: %x", p.Src(), want, f)
+			}
+			want[p.Src().String()]++
+		}
+	}
+	for source, n := range want {
+		if n < 900 {
+			tb.Errorf("%d frames left from %s, want 900 at least", n, source)
 		}
 	}
 	counts, err := n.injector.Counts()
@@ -199,7 +226,7 @@ func (s shape) check(tb testing.TB, n *network, frames [][]byte) {
 	}
 	var readdressed uint64
 	if s.inject.OwnSource {
-		readdressed = 301
+		readdressed = 602
 	}
 	if got := counts[ping].Readdressed; got != readdressed {
 		tb.Errorf("%d pings counted as readdressed, want %d", got, readdressed)
@@ -215,6 +242,9 @@ func (n *network) checkClient(tb testing.TB) {
 	n.mustSay(tb, "3 received", "ping", "-n", "-c", "3", "-i", "0.05", "-W", "5", "-I", "10.77.1.11", pingServer)
 	n.mustSay(tb, "10.77.2.81", "dig", "+short", "+timeout=5", "-b", "10.77.1.11", "@"+dnsServer, "www.lab.test")
 	n.mustSay(tb, siteText, "curl", "-sS", "--max-time", "10", "--interface", "10.77.1.11", fmt.Sprintf("http://%s/", webServer))
+	n.mustSay(tb, "3 received", "ping", "-n", "-c", "3", "-i", "0.05", "-W", "5", "-I", "fd77:1::11", pingServer6)
+	n.mustSay(tb, "fd77:2::81", "dig", "+short", "+timeout=5", "-b", "fd77:1::11", "@"+dnsServer6, "www.lab.test", "AAAA")
+	n.mustSay(tb, siteText, "curl", "-sS", "--max-time", "10", "--interface", "fd77:1::11", fmt.Sprintf("http://[%s]/", webServer6))
 }
 
 // TestMasqueradeTellsWhy: what the kernel says of packets that it could not

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// witness sees every IPv4 frame that an interface sends or receives.
+// witness sees every IP frame that an interface sends or receives.
 type witness struct {
 	fd int
 }
@@ -37,7 +37,7 @@ func newWitness(tb testing.TB, name string) *witness {
 	return &witness{fd}
 }
 
-// frames are the IPv4 frames seen so far that the interface sent (outgoing) or
+// frames are the IP frames seen so far that the interface sent (outgoing) or
 // received.
 func (w *witness) frames(tb testing.TB, outgoing bool) [][]byte {
 	tb.Helper()
@@ -52,7 +52,8 @@ func (w *witness) frames(tb testing.TB, outgoing bool) [][]byte {
 			tb.Fatal(err)
 		}
 		ll := from.(*unix.SockaddrLinklayer)
-		if ll.Protocol == htons(unix.ETH_P_IP) && (ll.Pkttype == unix.PACKET_OUTGOING) == outgoing {
+		isIP := ll.Protocol == htons(unix.ETH_P_IP) || ll.Protocol == htons(unix.ETH_P_IPV6)
+		if isIP && (ll.Pkttype == unix.PACKET_OUTGOING) == outgoing {
 			seen = append(seen, bytes.Clone(buf[:n]))
 		}
 	}

@@ -48,6 +48,9 @@ func (v *Verifier) setLabel(index int, l Label) error {
 	if err != nil {
 		return fmt.Errorf("label %q: %w", l.Name, err)
 	}
+	if l.Answer == AnswerHTTP && l.Contains != "" {
+		rule.Text = 1
+	}
 	labels := slices.Clone(*v.labels.Load())
 	switch {
 	case index < 0 || index > len(labels) || index >= MaxLabels:
@@ -56,6 +59,9 @@ func (v *Verifier) setLabel(index int, l Label) error {
 		labels = append(labels, l)
 	default:
 		labels[index] = l
+	}
+	if err := v.setText(index, l.Contains); err != nil {
+		return fmt.Errorf("label %q: %w", l.Name, err)
 	}
 	if err := v.match.Rules.Put(uint32(index), rule); err != nil {
 		return fmt.Errorf("label %q: write rule: %w", l.Name, err)

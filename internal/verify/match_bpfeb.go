@@ -13,6 +13,11 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type matchAddr struct {
+	_ structs.HostLayout
+	W [4]uint32
+}
+
 type matchAnswer uint32
 
 const (
@@ -23,10 +28,15 @@ const (
 	matchAnswerANSWER_REPLY matchAnswer = 4
 )
 
+type matchAutomaton struct {
+	_    structs.HostLayout
+	Next [65536]uint8
+}
+
 type matchExpectKey struct {
 	_        structs.HostLayout
-	Src      uint32
-	Dst      uint32
+	Src      matchAddr
+	Dst      matchAddr
 	Sport    uint16
 	Dport    uint16
 	Id       uint16
@@ -45,7 +55,8 @@ type matchExpectation struct {
 	Next    uint32
 	Label   uint8
 	Flags   uint8
-	Pad     [6]uint8
+	Text    uint8
+	Pad     [5]uint8
 }
 
 type matchHistogram struct {
@@ -80,10 +91,13 @@ const (
 	matchReasonREASON_UNEXPECTED matchReason = 4
 	matchReasonREASON_TRUNCATED  matchReason = 5
 	matchReasonREASON_MALFORMED  matchReason = 6
+	matchReasonREASON_NO_TEXT    matchReason = 7
 	matchReasonREASON_RCODE      matchReason = 16
 	matchReasonREASON_UNREACH    matchReason = 32
 	matchReasonREASON_TIME       matchReason = 48
 	matchReasonREASON_PARAMETER  matchReason = 50
+	matchReasonREASON_UNREACH6   matchReason = 64
+	matchReasonREASON_TOO_BIG    matchReason = 80
 	matchReasonREASON_HTTP       matchReason = 100
 	matchReasonREASONS           matchReason = 600
 	matchReasonREASON_PENDING    matchReason = 601
@@ -99,6 +113,8 @@ type matchRule struct {
 	Answer   matchAnswer
 	Rcodes   uint32
 	Statuses [8]uint64
+	Text     uint32
+	Pad      uint32
 }
 
 type matchSegment struct {
@@ -127,6 +143,8 @@ const (
 	matchMapRtts         = "rtts"
 	matchMapRules        = "rules"
 	matchMapSegments     = "segments"
+	matchMapTextNone     = "text_none"
+	matchMapTexts        = "texts"
 	matchProgMatch       = "match"
 	matchVarTimeoutNs    = "timeout_ns"
 )
@@ -188,6 +206,8 @@ type matchMapSpecs struct {
 	Rtts         *ebpf.MapSpec `ebpf:"rtts"`
 	Rules        *ebpf.MapSpec `ebpf:"rules"`
 	Segments     *ebpf.MapSpec `ebpf:"segments"`
+	TextNone     *ebpf.MapSpec `ebpf:"text_none"`
+	Texts        *ebpf.MapSpec `ebpf:"texts"`
 }
 
 // matchVariableSpecs contains global variables before they are loaded into the kernel.
@@ -225,6 +245,8 @@ type matchMaps struct {
 	Rtts         *ebpf.Map `ebpf:"rtts"`
 	Rules        *ebpf.Map `ebpf:"rules"`
 	Segments     *ebpf.Map `ebpf:"segments"`
+	TextNone     *ebpf.Map `ebpf:"text_none"`
+	Texts        *ebpf.Map `ebpf:"texts"`
 }
 
 func (m *matchMaps) Close() error {
@@ -237,6 +259,8 @@ func (m *matchMaps) Close() error {
 		m.Rtts,
 		m.Rules,
 		m.Segments,
+		m.TextNone,
+		m.Texts,
 	)
 }
 

@@ -41,9 +41,13 @@ func questionHash(name, typeClass []byte) uint32 {
 	return uint32(mix(h, uint64(binary.LittleEndian.Uint32(typeClass)))) | 1
 }
 
-func raw4(s string) uint32 {
-	a := netip.MustParseAddr(s).As4()
-	return binary.LittleEndian.Uint32(a[:])
+// rawAddr is an address as bpf/ip.h has it, IPv4 mapped into IPv6.
+func rawAddr(s string) (raw matchAddr) {
+	a := netip.MustParseAddr(s).As16()
+	for i := range raw.W {
+		raw.W[i] = binary.LittleEndian.Uint32(a[4*i:])
+	}
+	return raw
 }
 
 func swap16(v uint16) uint16 { return v>>8 | v<<8 }
@@ -61,14 +65,18 @@ const (
 // replyKey is the key of a reply from the server to the client.
 func replyKey(kind, protocol uint8, sport, dport, id uint16, hash uint32) matchExpectKey {
 	return matchExpectKey{
-		Src: raw4(server), Dst: raw4(client), Sport: swap16(sport), Dport: swap16(dport),
+		Src: rawAddr(server), Dst: rawAddr(client), Sport: swap16(sport), Dport: swap16(dport),
 		Id: swap16(id), Kind: kind, Protocol: protocol, Hash: hash,
 	}
 }
 
 // hintSlot is where bpf/expect.h keeps the hint of a key.
 func hintSlot(k matchExpectKey) uint32 {
-	h := mix(uint64(k.Src)<<32|uint64(k.Dst), uint64(k.Sport)<<16|uint64(k.Dport))
+	pair := func(a [4]uint32, i int) uint64 { return uint64(a[i])<<32 | uint64(a[i+1]) }
+	h := mix(pair(k.Src.W, 0), pair(k.Src.W, 2))
+	h = mix(h, pair(k.Dst.W, 0))
+	h = mix(h, pair(k.Dst.W, 2))
+	h = mix(h, uint64(k.Sport)<<16|uint64(k.Dport))
 	return uint32(mix(h, uint64(k.Id)<<16|uint64(k.Kind)<<8|uint64(k.Protocol))) % 65536
 }
 

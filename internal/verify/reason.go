@@ -17,6 +17,14 @@ var unreachable = [16]string{
 	"host-unreachable-for-tos", "prohibited", "precedence-violation", "precedence-cutoff",
 }
 
+// unreachable6 names the codes of ICMPv6 destination unreachable (RFC 4443, RFC
+// 6550, RFC 8883).
+var unreachable6 = [16]string{
+	"no-route", "prohibited", "beyond-scope", "address-unreachable", "port-unreachable",
+	"source-policy-failed", "route-rejected", "source-route-failed", "headers-too-long", "code-9",
+	"code-10", "code-11", "code-12", "code-13", "code-14", "code-15",
+}
+
 // singles names the reasons that stand alone.
 var singles = map[matchReason]string{
 	matchReasonREASON_RST:        "rst",
@@ -25,9 +33,11 @@ var singles = map[matchReason]string{
 	matchReasonREASON_UNEXPECTED: "unexpected reply",
 	matchReasonREASON_TRUNCATED:  "truncated reply",
 	matchReasonREASON_MALFORMED:  "malformed reply",
+	matchReasonREASON_NO_TEXT:    "text missing",
 	matchReasonREASON_TIME:       "icmp ttl-exceeded",
 	matchReasonREASON_TIME + 1:   "icmp reassembly-time-exceeded",
 	matchReasonREASON_PARAMETER:  "icmp parameter-problem",
+	matchReasonREASON_TOO_BIG:    "icmp6 packet-too-big",
 }
 
 // String is the reason as people read it: "nxdomain", "http 404", "rst",
@@ -41,6 +51,8 @@ func (r matchReason) String() string {
 		return rcodes[r-matchReasonREASON_RCODE]
 	case r >= matchReasonREASON_UNREACH && r < matchReasonREASON_UNREACH+16:
 		return "icmp " + unreachable[r-matchReasonREASON_UNREACH]
+	case r >= matchReasonREASON_UNREACH6 && r < matchReasonREASON_UNREACH6+16:
+		return "icmp6 " + unreachable6[r-matchReasonREASON_UNREACH6]
 	case r >= matchReasonREASON_HTTP && r < matchReasonREASONS:
 		return "http " + strconv.Itoa(int(r))
 	}

@@ -14,9 +14,15 @@ import (
 )
 
 type sweepExpectKey struct {
-	_        structs.HostLayout
-	Src      uint32
-	Dst      uint32
+	_   structs.HostLayout
+	Src struct {
+		_ structs.HostLayout
+		W [4]uint32
+	}
+	Dst struct {
+		_ structs.HostLayout
+		W [4]uint32
+	}
 	Sport    uint16
 	Dport    uint16
 	Id       uint16
@@ -35,7 +41,8 @@ type sweepExpectation struct {
 	Next    uint32
 	Label   uint8
 	Flags   uint8
-	Pad     [6]uint8
+	Text    uint8
+	Pad     [5]uint8
 }
 
 type sweepRule struct {
@@ -43,6 +50,8 @@ type sweepRule struct {
 	Answer   uint32
 	Rcodes   uint32
 	Statuses [8]uint64
+	Text     uint32
+	Pad      uint32
 }
 
 type sweepSwept struct {

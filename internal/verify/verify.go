@@ -53,6 +53,7 @@ type Label struct {
 	Answer       Answer
 	AcceptRcodes []uint8       // DNS RCODEs, 0 to 15, that count as answered beside NOERROR
 	AcceptStatus []StatusRange // HTTP statuses that count as answered; none: 200 to 399
+	Contains     string        // AnswerHTTP: text that the response must hold, headers included, as it is sent; at most MaxContains bytes
 }
 
 // StatusRange is a range of HTTP statuses, both ends included, of 100 to 599.
