@@ -79,6 +79,7 @@ func lossCurve(losses []Losses) (template.HTML, error) {
 	if err := addLine(p, generator, stroke("generator"), plotter.NoStep); err != nil {
 		return "", err
 	}
+	p.X.Min = 0
 	title := fmt.Sprintf("losses of critic and generator up to step %d", losses[len(losses)-1].Step)
 	return drawing(p, curveWidth, curveHeight, title, nil), nil
 }
