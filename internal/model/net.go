@@ -35,10 +35,10 @@ func PaperArch(g encoding.Geometry, labels, noise int) Arch {
 	return Arch{Kind: NetPaper, N: g.N, D: g.D, Noise: noise, Labels: labels, Hidden: 1024, Channels: [3]int{256, 64, 32}}
 }
 
-// GateArch is the generator of recipe gan: noise -> 64 @ n/4 -> 32 @ n/2 -> 16 @ n x n -> mean of
+// GateArch is the generator of recipe gan: noise -> 32 @ n/4 -> 16 @ n/2 -> 16 @ n x n -> mean of
 // each block -> 16 logits.
 func GateArch(g encoding.Geometry, labels int) Arch {
-	return Arch{Kind: NetGate, N: g.N, D: g.D, Noise: 64, Labels: labels, Channels: [3]int{64, 32, 16}}
+	return Arch{Kind: NetGate, N: g.N, D: g.D, Noise: 64, Labels: labels, Channels: [3]int{32, 16, 16}}
 }
 
 // LayerKind is what a layer computes before normalisation and activation.

@@ -33,8 +33,8 @@ func TestPaperArch(t *testing.T) {
 func TestGateArch(t *testing.T) {
 	a := GateArch(encoding.Geometry{N: 32, W: 16, D: 2}, 3)
 	want := []string{
-		"fc.weight [67 4096]", "fc.bias [4096]", "deconv1.weight [64 4 4 32]", "deconv1.bias [32]",
-		"deconv2.weight [32 4 4 16]", "deconv2.bias [16]", "logits.weight [16 16]",
+		"fc.weight [67 2048]", "fc.bias [2048]", "deconv1.weight [32 4 4 16]", "deconv1.bias [16]",
+		"deconv2.weight [16 4 4 16]", "deconv2.bias [16]", "logits.weight [16 16]",
 	}
 	if diff := cmp.Diff(want, specs(a)); diff != "" {
 		t.Errorf("tensors (-want +got):\n%s", diff)

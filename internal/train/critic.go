@@ -8,8 +8,8 @@ import (
 
 // critic tells captured packets from generated ones by their n x n matrix x [batch x n*n], values in -1..1:
 //
-//	h1 = leaky(conv 4x4/2 x + position bias)     [batch x n/2*n/2*64]
-//	h2 = leaky(conv 4x4/2 h1 + position bias)    [batch x n/4*n/4*64]
+//	h1 = leaky(conv 4x4/2 x + position bias)     [batch x n/2*n/2*32]
+//	h2 = leaky(conv 4x4/2 h1 + position bias)    [batch x n/4*n/4*32]
 //	h3 = leaky(h2 W3 + label E + b3)             [batch x 256]
 //	h4 = leaky(h3 W4 + b4)                       [batch x 128]
 //	score = h4 W5 + b5                           [batch x 1]
@@ -22,7 +22,7 @@ type critic struct {
 }
 
 const (
-	criticChannels = 64
+	criticChannels = 32
 	criticHidden   = 256
 	criticLast     = 128
 	criticSlope    = 0.2

@@ -249,10 +249,9 @@ func (l *layoutBuilder) addWords(vars *[]variable, rows [][]byte) bool {
 // addText adds a slot for each byte of a field, which width cuts: all are drawn alike.
 func (l *layoutBuilder) addText(vars *[]variable, rows [][]byte, width int32) {
 	var counts [1 << 8]uint32
-	total, longest := 0, 0
+	longest := 0
 	for _, row := range rows {
 		longest = max(longest, len(row))
-		total += len(row)
 		for _, b := range row {
 			counts[b]++
 		}
@@ -266,9 +265,7 @@ func (l *layoutBuilder) addText(vars *[]variable, rows [][]byte, width int32) {
 			l.word([]byte{byte(b)})
 		}
 	}
-	s := newScorer()
-	s.reset(len(values), total)
-	s.even(seen, total)
+	evenText(seen)
 	v := variable{arity: len(values), leaf: newLeaf(values, seen)}
 	for x := range longest {
 		v.slot = l.add(model.Slot{Kind: model.SlotWord, Word: word, Size: int32(v.arity), Width: width, At: int32(2 * x)})

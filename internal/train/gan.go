@@ -52,6 +52,7 @@ type gan struct {
 	generatorStep    lossGraph
 	criticStep       lossGraph // without R1
 	criticStepR1     lossGraph
+	scratch          scratch // of the three graphs, which run in turns
 	fake             *gorgonia.Node
 	adamG, adamC     *adam
 }
@@ -104,20 +105,19 @@ func newGAN(ctx context.Context, s *split, opts Options) (recipe, error) {
 	g.noise = newMatrix(opts.Batch, g.generator.net.Arch.Inputs())
 	g.labels = newMatrix(opts.Batch, len(s.labels))
 	g.both, g.bothLabels = newMatrix(2*opts.Batch, elements), newMatrix(2*opts.Batch, len(s.labels))
-	if err := g.buildGenerator(critic, trained); err != nil {
+	if g.criticStepR1, err = g.buildCritic(critic, true); err != nil { // the largest first: the others fit into its memory
 		return nil, err
 	}
 	if g.criticStep, err = g.buildCritic(critic, false); err != nil {
 		return nil, err
 	}
-	g.criticStepR1, err = g.buildCritic(critic, true)
-	return g, err
+	return g, g.buildGenerator(critic, trained)
 }
 
 // buildGenerator builds the graph of the generator's step.
 func (g *gan) buildGenerator(c *critic, trained []*param) (err error) {
 	l := &g.generatorStep
-	l.graph, err = newGraph(g.opts.Threads, func(gr *graph) {
+	l.graph, err = newGraphIn(&g.scratch, g.opts.Threads, func(gr *graph) {
 		y := gr.input("labels", g.labels)
 		net := g.generator.forward(gr, gr.input("noise", g.noise))
 		batch, width := dims(net)
@@ -138,7 +138,7 @@ func (g *gan) buildCritic(c *critic, r1 bool) (l lossGraph, err error) {
 	fill(data(sign)[:batch], -1)
 	one := newMatrix(batch, 1)
 	fill(data(one), 1)
-	l.graph, err = newGraph(g.opts.Threads, func(gr *graph) {
+	l.graph, err = newGraphIn(&g.scratch, g.opts.Threads, func(gr *graph) {
 		j := c.judge(gr, gr.input("both", g.both), gr.input("labels", g.bothLabels))
 		margin := gr.scale(1, 1, gr.mul(gr.input("sign", sign), j.score)) // 1 - C(real), 1 + C(fake)
 		l.loss = gr.scale(2, 0, gr.mean(gr.leaky(0, margin)))

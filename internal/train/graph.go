@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -16,6 +17,7 @@ import (
 // Nodes are matrices; an image batch is [batch x height*width*channels] (NHWC), so that a convolution is im2col and
 // one matrix product without transposes. Building panics with a buildError, which build turns into an error.
 type graph struct {
+	scratch *scratch
 	expr    *gorgonia.ExprGraph
 	gemm    *sgemm.Context
 	threads int
@@ -40,9 +42,16 @@ func catch(err *error) {
 
 // newGraph builds a graph by calling define and compiles it; keep are the nodes whose values are read afterwards.
 func newGraph(threads int, define func(g *graph)) (g *graph, err error) {
+	return newGraphIn(&scratch{}, threads, define)
+}
+
+// newGraphIn is newGraph with outputs in memory that graphs share which run in turns: the next one to run overwrites
+// what the last one computed.
+func newGraphIn(memory *scratch, threads int, define func(g *graph)) (g *graph, err error) {
 	defer catch(&err)
+	memory.free = slices.Clone(memory.all)
 	g = &graph{
-		expr: gorgonia.NewGraph(), gemm: &sgemm.Context{Threads: threads}, threads: threads,
+		scratch: memory, expr: gorgonia.NewGraph(), gemm: &sgemm.Context{Threads: threads}, threads: threads,
 		inputs: map[string]*gorgonia.Node{},
 	}
 	define(g)
@@ -60,6 +69,29 @@ func (g *graph) run(ctx context.Context) error {
 		return fmt.Errorf("run graph: %w", err)
 	}
 	return nil
+}
+
+// scratch is memory for the outputs of ops.
+type scratch struct {
+	all  [][]float32
+	free [][]float32 // what the graph that is being built does not use yet
+}
+
+// matrix returns a matrix in the smallest piece of memory that is free and large enough, or in a new one.
+func (s *scratch) matrix(rows, cols int) *tensor.Dense {
+	best := -1
+	for i, piece := range s.free {
+		if len(piece) >= rows*cols && (best < 0 || len(piece) < len(s.free[best])) {
+			best = i
+		}
+	}
+	if best < 0 {
+		s.all = append(s.all, make([]float32, rows*cols))
+		return tensor.New(tensor.WithShape(rows, cols), tensor.WithBacking(s.all[len(s.all)-1]))
+	}
+	piece := s.free[best][:rows*cols]
+	s.free = slices.Delete(s.free, best, best+1)
+	return tensor.New(tensor.WithShape(rows, cols), tensor.WithBacking(piece))
 }
 
 // input returns the node that reads t each time the graph runs; the same name gives the same node.
@@ -81,7 +113,7 @@ func (g *graph) apply(name string, rows, cols int, diff []bool, run kernel, pull
 	g.nextID++
 	o := &op{
 		name: name, id: g.nextID, rows: rows, cols: cols, diff: diff, run: run, pull: pull,
-		out: newMatrix(rows, cols), in: make([][]float32, len(in)),
+		out: g.scratch.matrix(rows, cols), in: make([][]float32, len(in)),
 	}
 	n, err := gorgonia.ApplyOp(o, in...)
 	if err != nil {

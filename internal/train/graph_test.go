@@ -3,10 +3,14 @@ package train
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
 )
 
 func TestGraphRunsEachTime(t *testing.T) {
@@ -95,5 +99,44 @@ func TestParallelCoversAllOnce(t *testing.T) {
 				t.Errorf("%d threads: row %d done %d times", threads, i, c)
 			}
 		}
+	}
+}
+
+// TestGraphsShareMemory: graphs that run in turns compute the same in shared memory as each in its own, whatever the
+// one before left there, and need no more than the larger.
+func TestGraphsShareMemory(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	large, small := normal(rng, 40, 30, 1), normal(rng, 7, 5, 1)
+	define := func(x *tensor.Dense, y **gorgonia.Node) func(g *graph) {
+		return func(g *graph) {
+			in := g.input("x", x)
+			*y = g.scale(2, 1, g.mul(in, g.add(in, in)))
+		}
+	}
+	var shared scratch
+	var want, got [2][]float32
+	var graphs [2]*graph
+	var nodes [2]*gorgonia.Node
+	for i, x := range []*tensor.Dense{large, small} {
+		var alone *gorgonia.Node
+		g, err := newGraph(1, define(x, &alone))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want[i] = slices.Clone(mustRun(t, g, alone))
+		if graphs[i], err = newGraphIn(&shared, 1, define(x, &nodes[i])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		for i := range graphs {
+			got[i] = mustRun(t, graphs[i], nodes[i])
+			if diff := cmp.Diff(want[i], got[i]); diff != "" {
+				t.Fatalf("graph %d (-alone +shared):\n%s", i, diff)
+			}
+		}
+	}
+	if len(shared.all) != 3 {
+		t.Errorf("%d pieces of memory for two graphs of 3 ops, want 3", len(shared.all))
 	}
 }

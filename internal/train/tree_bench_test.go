@@ -26,6 +26,13 @@ func BenchmarkFitTrees(b *testing.B) {
 			}
 			return p
 		})},
+		{"random1514/20000", many(20000, func() []byte {
+			p := make([]byte, 1514)
+			for i := range p {
+				p[i] = byte(tr.rng.Uint32())
+			}
+			return p
+		})},
 	} {
 		b.Run(set.name, func(b *testing.B) {
 			b.ReportAllocs()

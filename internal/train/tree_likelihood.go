@@ -61,6 +61,25 @@ func (s *scorer) even(counts []uint32, m int) {
 	}
 }
 
+// evenText is even for a text's counts, whose sum may be too large to tabulate.
+func evenText(counts []uint32) {
+	k, m := float64(len(counts)), 0.0
+	bottom, _ := math.Lgamma(1 / k)
+	own := 0.0
+	for _, n := range counts {
+		top, _ := math.Lgamma(1/k + float64(n))
+		own += top - bottom
+		m += float64(n)
+	}
+	whole, _ := math.Lgamma(m + 1)
+	if -m*math.Log(k) < own-whole {
+		return
+	}
+	for i := range counts {
+		counts[i] = 1
+	}
+}
+
 // pairCounter counts how often packets have each pair of target's number and variable's code: where growing trees
 // spends its time.
 type pairCounter struct {

@@ -60,6 +60,11 @@ func TestEven(t *testing.T) {
 			for _, n := range tt.counts {
 				m += int(n)
 			}
+			text := slices.Clone(tt.counts)
+			evenText(text)
+			if diff := cmp.Diff(tt.want, text); diff != "" {
+				t.Errorf("counts of a text (-want +got):\n%s", diff)
+			}
 			s := newScorer()
 			s.reset(len(tt.counts), m)
 			s.even(tt.counts, m)
