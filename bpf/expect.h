@@ -16,7 +16,6 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-#include "ip.h"
 #include "mark.h"
 
 #define MAX_LABELS 96 /* three slots of counts for each of 32 labels */
@@ -37,6 +36,11 @@ enum kind {
 	KIND_FLOW,  /* ports */
 	KIND_ECHO,  /* ICMP or ICMPv6; sport: identifier, dport: sequence number, hash: payload */
 	KIND_DNS,   /* ports, id, hash: question */
+};
+
+/* An IPv6 address, or an IPv4 address as ::ffff:a.b.c.d (RFC 4291, 2.5.5.2). */
+struct addr {
+	__be32 w[4];
 };
 
 /* Addresses and ports as they stand in the reply: src is who answers. */

@@ -253,23 +253,28 @@ static __always_inline int plain_ip(struct __sk_buff *skb, __be16 protocol, stru
 SEC("tc")
 int guard(struct __sk_buff *skb)
 {
-	struct datagram d = {};
+	struct datagram d;
 	struct passage *count;
-	struct ethhdr eth;
+	struct ethhdr *eth;
+	__be16 protocol;
 	struct rule *rule;
 	struct meta meta;
 	__u32 label;
 
-	if (bpf_skb_pull_data(skb, skb->len) || bpf_skb_load_bytes(skb, 0, &eth, sizeof(eth)))
+	if (bpf_skb_pull_data(skb, skb->len))
 		return drop(DROP_NOT_IP);
-	__builtin_memcpy(&meta, eth.h_source, sizeof(meta));
+	eth = (void *)(long)skb->data;
+	if ((void *)(eth + 1) > (void *)(long)skb->data_end)
+		return drop(DROP_NOT_IP);
+	__builtin_memcpy(&meta, eth->h_source, sizeof(meta));
+	protocol = eth->h_proto;
 	label = meta.label;
 	rule = bpf_map_lookup_elem(&rules, &label);
 	count = bpf_map_lookup_elem(&passages, &label);
 	if (!(meta.flags & META_LOCAL) || label >= label_count || !rule || !count)
 		return drop(DROP_FOREIGN);
 
-	if (!plain_ip(skb, eth.h_proto, &d)) {
+	if (!plain_ip(skb, protocol, &d)) {
 		count->blocked += !!(meta.flags & META_OPENS);
 		return drop(DROP_NOT_IP);
 	}

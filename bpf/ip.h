@@ -3,13 +3,11 @@
 #ifndef PACGAN_IP_H
 #define PACGAN_IP_H
 
-#include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/ip.h>
-#include <linux/types.h>
-#include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
+
+#include "expect.h"
 
 #define IP_FRAGMENT 0x3fff /* more fragments, or an offset */
 
@@ -23,11 +21,6 @@
 #define NEXT_AUTHENTICATION 51
 #define NEXT_ICMPV6 58
 #define NEXT_DESTINATION 60
-
-/* An IPv6 address, or an IPv4 address as ::ffff:a.b.c.d (RFC 4291, 2.5.5.2). */
-struct addr {
-	__be32 w[4];
-};
 
 struct datagram {
 	struct addr src;
@@ -56,19 +49,17 @@ static __always_inline int is_mapped(const struct addr *a)
 	return !a->w[0] && !a->w[1] && a->w[2] == bpf_htonl(0xffff);
 }
 
-static __always_inline int read_ipv4(struct __sk_buff *skb, __u32 l3, struct datagram *d)
+static __always_inline int read_ipv4(const struct iphdr *ip, __u32 l3, struct datagram *d)
 {
-	struct iphdr ip;
-
-	if (bpf_skb_load_bytes(skb, l3, &ip, sizeof(ip)) || ip.ihl < 5)
+	if (ip->ihl < 5)
 		return -1;
-	mapped(&d->src, ip.saddr);
-	mapped(&d->dst, ip.daddr);
-	d->l4 = l3 + ip.ihl * 4;
-	d->end = l3 + bpf_ntohs(ip.tot_len);
-	d->id = ip.id;
-	d->protocol = ip.protocol;
-	d->fragment = !!(ip.frag_off & bpf_htons(IP_FRAGMENT));
+	mapped(&d->src, ip->saddr);
+	mapped(&d->dst, ip->daddr);
+	d->l4 = l3 + ip->ihl * 4;
+	d->end = l3 + bpf_ntohs(ip->tot_len);
+	d->id = ip->id;
+	d->protocol = ip->protocol;
+	d->fragment = !!(ip->frag_off & bpf_htons(IP_FRAGMENT));
 	return 0;
 }
 
@@ -122,18 +113,18 @@ static __always_inline int read_ipv6(struct __sk_buff *skb, __u32 l3, struct dat
 }
 
 /* read_ip reads the packet at offset l3. It is -1 where that is no IP, or its
- * headers are cut. Verified once, as a function of its own. */
-__noinline int read_ip(struct __sk_buff *skb, __u32 l3, struct datagram *d)
+ * headers are cut. */
+static __noinline int read_ip(struct __sk_buff *skb, __u32 l3, struct datagram *d)
 {
-	__u8 first;
+	struct iphdr first; /* IPv6's is longer */
 
-	if (!d || bpf_skb_load_bytes(skb, l3, &first, 1))
+	if (bpf_skb_load_bytes(skb, l3, &first, sizeof(first)))
 		return -1;
-	d->version = first >> 4;
+	d->version = first.version;
 	d->fragment = d->routed = 0;
 	d->id = 0;
 	if (d->version == 4)
-		return read_ipv4(skb, l3, d);
+		return read_ipv4(&first, l3, d);
 	if (d->version == 6)
 		return read_ipv6(skb, l3, d);
 	return -1;

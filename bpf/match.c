@@ -105,7 +105,7 @@ static __always_inline int echo_reply(struct __sk_buff *skb, const struct datagr
 /* icmp_error finds the expectation of the packet that the error quotes. */
 static __always_inline int icmp_error(struct __sk_buff *skb, const struct datagram *at, __u32 reason)
 {
-	struct datagram quoted = {};
+	struct datagram quoted;
 	struct expectation *v;
 	struct expect_key k;
 	int dns;
@@ -298,7 +298,7 @@ static __always_inline int matchable(struct __sk_buff *skb, const struct datagra
 SEC("tc")
 int match(struct __sk_buff *skb)
 {
-	struct datagram at = {}; /* what follows its end is padding */
+	struct datagram at; /* what follows its end is padding */
 
 	if (skb->vlan_present || (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6)))
 		return TC_ACT_UNSPEC;

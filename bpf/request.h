@@ -7,7 +7,7 @@
 #include <linux/tcp.h>
 #include <linux/udp.h>
 
-#include "expect.h"
+#include "ip.h"
 
 /* opaque hides from the compiler where a value comes from. It keeps it from
  * rewriting a packet pointer's comparison into arithmetic on the packet's end,

@@ -206,8 +206,8 @@ func TestReloadRefused(t *testing.T) {
 			c.Inject.Rate.PerSecond, c.Labels[0].Filter, c.State.Dir = 5, "icmp", "/tmp/elsewhere"
 		}, "state.dir changed, which needs a restart"},
 		{"source", func(c *config.Config) { c.Inject.Source = config.SourceCapture }, "inject.source changed, which needs a restart"},
-		{"IPv6", func(c *config.Config) { c.Safety.Allow = []netip.Prefix{netip.MustParsePrefix("fd00::/8")} },
-			"allow-list: prefix fd00::/8 is not IPv4"},
+		{"IPv4 in IPv6", func(c *config.Config) { c.Safety.Allow = []netip.Prefix{netip.MustParsePrefix("::ffff:10.0.0.0/104")} },
+			"allow-list: prefix ::ffff:10.0.0.0/104 is neither IPv4 nor IPv6"},
 	}
 	for _, tt := range tests {
 		d.cfg = good
