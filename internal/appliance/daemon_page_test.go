@@ -61,9 +61,10 @@ func TestPageOfADaemon(t *testing.T) {
 	}
 }
 
-// shownShare is a share as the page shows it: only what is all is 100.0.
+// shownShare is a share as the page shows it: only what is all, up to
+// rounding, is 100.0.
 func shownShare(share float64) string {
-	if share < 1 {
+	if share < 1-1e-12 {
 		share = min(share, 0.999)
 	}
 	return fmt.Sprintf("%.1f", 100*share)

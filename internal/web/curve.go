@@ -38,11 +38,16 @@ func distanceCurve(of Curve) (template.HTML, error) {
 	}
 	p := newPlot()
 	var points plotter.XYs
-	highest := of.Floor
+	lowest, highest := of.Checkpoints[0].Distance, of.Checkpoints[0].Distance
+	if of.Floor > 0 {
+		lowest, highest = min(lowest, of.Floor), max(highest, of.Floor)
+	}
 	for _, at := range of.Checkpoints {
 		points = append(points, plotter.XY{X: float64(at.Step), Y: at.Distance})
-		highest = max(highest, at.Distance)
+		lowest, highest = min(lowest, at.Distance), max(highest, at.Distance)
 	}
+	room := max((highest-lowest)/2, highest/20)
+	bottom, top := max(0, lowest-room), highest+room
 	end := points[len(points)-1].X
 	if of.Floor > 0 {
 		style := draw.LineStyle{Color: class("floor"), Width: 1.5, Dashes: []vg.Length{4, 3}}
@@ -51,13 +56,13 @@ func distanceCurve(of Curve) (template.HTML, error) {
 		}
 	}
 	chosen := float64(of.Chosen)
-	if err := addLine(p, plotter.XYs{{X: chosen, Y: 0}, {X: chosen, Y: highest * 1.1}}, stroke("chosen"), plotter.NoStep); err != nil {
+	if err := addLine(p, plotter.XYs{{X: chosen, Y: bottom}, {X: chosen, Y: top}}, stroke("chosen"), plotter.NoStep); err != nil {
 		return "", err
 	}
 	if err := addLine(p, points, stroke("rate"), plotter.NoStep); err != nil {
 		return "", err
 	}
-	p.Y.Min, p.Y.Max = 0, highest*1.1
+	p.Y.Min, p.Y.Max = bottom, top
 	title := fmt.Sprintf("distance from validation packets over %g steps", end)
 	return drawing(p, curveWidth, curveHeight, title, nil), nil
 }

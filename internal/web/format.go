@@ -8,9 +8,11 @@ import (
 
 const day = 24 * time.Hour
 
-// percent prints a share with one decimal; 100.0 only where it is all.
+// percent prints a share with one decimal; 100.0 only where it is all. An
+// interval's end is 1 only up to rounding.
 func percent(share float64) string {
-	if share < 1 && share >= 0.9995 {
+	const all = 1 - 1e-12
+	if share < all && share >= 0.9995 {
 		return "99.9"
 	}
 	return strconv.FormatFloat(100*share, 'f', 1, 64)
