@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"pacgan-appliance/internal/packet"
 )
 
 // witness sees every IP frame that an interface sends or receives.
@@ -37,7 +39,7 @@ func newWitness(tb testing.TB, name string) *witness {
 	return &witness{fd}
 }
 
-// frames are the IP frames seen so far that the interface sent (outgoing) or
+// frames are the frames of traffic seen so far that the interface sent (outgoing) or
 // received.
 func (w *witness) frames(tb testing.TB, outgoing bool) [][]byte {
 	tb.Helper()
@@ -52,11 +54,25 @@ func (w *witness) frames(tb testing.TB, outgoing bool) [][]byte {
 			tb.Fatal(err)
 		}
 		ll := from.(*unix.SockaddrLinklayer)
-		isIP := ll.Protocol == htons(unix.ETH_P_IP) || ll.Protocol == htons(unix.ETH_P_IPV6)
-		if isIP && (ll.Pkttype == unix.PACKET_OUTGOING) == outgoing {
+		if isTraffic(buf[:n]) && (ll.Pkttype == unix.PACKET_OUTGOING) == outgoing {
 			seen = append(seen, bytes.Clone(buf[:n]))
 		}
 	}
+}
+
+// isTraffic tells IP packets from what the kernel says by itself: ARP, and
+// IPv6's neighbour and multicast listener discovery.
+func isTraffic(frame []byte) bool {
+	ip, err := packet.IPOf(frame)
+	if err != nil {
+		return false
+	}
+	p, err := packet.ParseIP(ip)
+	if err != nil || p.Protocol() != packet.ProtoICMPv6 {
+		return true
+	}
+	kind := packet.ICMP(p.Payload()).Type()
+	return kind < 130 || kind > 143 // RFC 4861, RFC 3810
 }
 
 // eventually polls until the condition holds.
