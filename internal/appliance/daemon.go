@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -142,9 +143,7 @@ func openService(cfg config.Config, o serviceOptions, log *slog.Logger) (_ *serv
 	if s.tap, err = openTap(cfg, s.store); err != nil {
 		return nil, err
 	}
-	bounds := cfg
-	bounds.Safety.MaxRate = 0 // a reload may change it: the valve keeps to it
-	if s.wire, err = openWire(bounds, allOrigins); err != nil {
+	if s.wire, err = openWire(cfg, allOrigins); err != nil {
 		return nil, err
 	}
 	s.valve.injector = s.wire.injector
@@ -284,6 +283,7 @@ func (s *service) sayReady(ctx context.Context) error {
 			return nil
 		case err == nil:
 			s.log.Info("ready", "version", s.options.version, "lan", s.cfg.Load().Gateway.LAN, "wan", s.cfg.Load().Gateway.WAN, "page", s.pageAddress())
+			debug.FreeOSMemory() // of what the start took
 			return s.notify(daemon.SdNotifyReady)
 		case err.Error() != said:
 			said = err.Error()

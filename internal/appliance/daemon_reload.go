@@ -52,6 +52,9 @@ func (s *service) takeUp() (string, error) {
 	case len(live) == 0:
 		return "reloaded: nothing changed", nil
 	}
+	if need := roomNeeded(next); need > s.wire.room {
+		return "", fmt.Errorf("safety.max_rate %g: more than the table of expected replies has room for since the start, which needs a restart", next.Safety.MaxRate)
+	}
 	if err := s.apply(next); err != nil {
 		return "", err
 	}

@@ -206,6 +206,8 @@ func TestReloadRefused(t *testing.T) {
 			c.Inject.Rate.PerSecond, c.Labels[0].Filter, c.State.Dir = 5, "icmp", "/tmp/elsewhere"
 		}, "state.dir changed, which needs a restart"},
 		{"source", func(c *config.Config) { c.Inject.Source = config.SourceCapture }, "inject.source changed, which needs a restart"},
+		{"no room", func(c *config.Config) { c.Safety.MaxRate = 1e6 },
+			"safety.max_rate 1e+06: more than the table of expected replies has room for since the start, which needs a restart"},
 		{"IPv4 in IPv6", func(c *config.Config) { c.Safety.Allow = []netip.Prefix{netip.MustParsePrefix("::ffff:10.0.0.0/104")} },
 			"allow-list: prefix ::ffff:10.0.0.0/104 is neither IPv4 nor IPv6"},
 	}

@@ -75,6 +75,7 @@ type wire struct {
 	lock     io.Closer
 	name     string // of the interface
 	dropped  uint64 // by the interface, before us
+	room     int    // for packets whose replies are expected
 	timeout  time.Duration
 }
 
@@ -92,12 +93,17 @@ func openWire(cfg config.Config, origins origin) (*wire, error) {
 	}
 	w := &wire{
 		lock: lock, name: cfg.Gateway.WAN, dropped: transmitDrops(cfg.Gateway.WAN),
-		timeout: cfg.Inject.Timeout, slots: newSlots(origins, cfg.Labels),
+		timeout: cfg.Inject.Timeout, slots: newSlots(origins, cfg.Labels), room: roomFor(cfg),
 	}
-	judged := verify.Options{Interface: shape.replies, Leaving: shape.behind != "", Timeout: cfg.Inject.Timeout}
+	judged := verify.Options{
+		Interface: shape.replies, Leaving: shape.behind != "", Timeout: cfg.Inject.Timeout, Expectations: w.room,
+	}
 	injected := inject.Options{
 		Wire: cfg.Gateway.WAN, Behind: shape.behind, OwnSource: shape.ownSource, Engine: inject.Engine(cfg.Inject.Engine),
-		Allow: cfg.Safety.Allow, MaxRate: cfg.Safety.MaxRate, Timeout: cfg.Inject.Timeout,
+		Allow: cfg.Safety.Allow, Timeout: cfg.Inject.Timeout,
+	}
+	if origins == 1 { // the daemon's rate may change: its valve keeps to it
+		injected.MaxRate = cfg.Safety.MaxRate
 	}
 	for _, l := range cfg.Labels {
 		for range origins {
@@ -113,6 +119,31 @@ func openWire(cfg config.Config, origins origin) (*wire, error) {
 		return nil, errors.Join(err, w.verifier.Close(), lock.Close())
 	}
 	return w, nil
+}
+
+// Bounds of the table of expected replies. The sweep looks at all of it, four
+// times a second: a table for 1,000 packets a second takes a hundredth of the
+// time of one for 100,000.
+const (
+	leastRoom = 1 << 14
+	mostRoom  = 1 << 24 // verify's own bound
+	spareRoom = 4       // times what the config needs, for a reload that raises safety.max_rate
+)
+
+// roomNeeded is how many packets await replies at once, or linger after them,
+// where a config's bounds are reached.
+func roomNeeded(cfg config.Config) int {
+	return int(min(2*cfg.Safety.MaxRate*cfg.Inject.Timeout.Seconds(), mostRoom))
+}
+
+// roomFor is the size of the table that a config is given.
+func roomFor(cfg config.Config) int {
+	need := roomNeeded(cfg)
+	size := leastRoom
+	for size < need || size < spareRoom*need && size < verify.DefaultExpectations {
+		size <<= 1
+	}
+	return size
 }
 
 // inject runs a source to its end, or until ctx ends, and waits until every

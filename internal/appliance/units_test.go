@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"pacgan-appliance/internal/config"
 	"pacgan-appliance/internal/encoding"
 	"pacgan-appliance/internal/model"
 	"pacgan-appliance/internal/packet"
@@ -168,5 +169,27 @@ func TestIPPacketsAreCopies(t *testing.T) {
 	}
 	if packets[0][10] != 0 || frame[24] != 0xab {
 		t.Error("checksums must be zeroed in the copy and stay in the frame")
+	}
+}
+
+func TestRoom(t *testing.T) {
+	tests := []struct {
+		rate    float64
+		timeout time.Duration
+		want    int
+	}{
+		{1, 2 * time.Second, leastRoom},
+		{1000, 2 * time.Second, 1 << 14}, // 4,000 are needed: four times that
+		{2000, 2 * time.Second, 1 << 15},
+		{100_000, time.Second, 1 << 18}, // no spare room above what is needed
+		{500_000, time.Second, 1 << 20},
+		{1e7, time.Minute, mostRoom},
+	}
+	for _, tt := range tests {
+		var cfg config.Config
+		cfg.Safety.MaxRate, cfg.Inject.Timeout = tt.rate, tt.timeout
+		if got := roomFor(cfg); got != tt.want || got < roomNeeded(cfg) {
+			t.Errorf("%g/s for %v: room for %d, want %d of %d needed", tt.rate, tt.timeout, got, tt.want, roomNeeded(cfg))
+		}
 	}
 }

@@ -29,7 +29,7 @@ const (
 	maxNames         = 64        // over all, from Open on
 	MaxSnapBytes     = 16384     // LARGE_ROOM there
 	DefaultSnapBytes = 2048      // every frame of a network whose MTU is at most 2,030
-	DefaultRingBytes = 8 << 20   // 28,000 small frames: 40 ms at 650,000 a second
+	DefaultRingBytes = 4 << 20   // 14,000 small frames: 20 ms at 650,000 a second; it is mapped twice, and counted so
 	minRingBytes     = 1 << 16   // a page at least, on any architecture
 	maxWakeBytes     = 256 << 10 // NETWORK.md: fewer wake-ups cost no frame
 )

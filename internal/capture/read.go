@@ -16,8 +16,8 @@ import (
 )
 
 // flushInterval is how long frames may wait in the ring while there are too
-// few to wake us; it costs 20 wake-ups a second, whatever the traffic.
-const flushInterval = 50 * time.Millisecond
+// few to wake us; it costs four wake-ups a second, whatever the traffic.
+const flushInterval = 250 * time.Millisecond
 
 // headerBytes is the size of struct frame_header.
 const headerBytes = 16

@@ -108,7 +108,7 @@ func TestRealTraffic(t *testing.T) {
 	host := labtest.NewHost(t, clients())
 	labels := mustLabels(t, "icmp[icmptype] == icmp-echo", "udp dst port 53",
 		"tcp dst port 80 and tcp[((tcp[12:1] & 0xf0) >> 2):4] = 0x47455420")
-	c := mustOpen(t, Options{Interface: "lan0", Labels: labels})
+	c := mustOpen(t, Options{Interface: "lan0", Labels: labels, RingBytes: 8 << 20}) // nobody reads before all has come
 	start := time.Now()
 
 	if out, err := host.Command("ping", "-n", "-q", "-c", "20", "-i", "0.01", "10.77.1.1").CombinedOutput(); err != nil {

@@ -84,6 +84,7 @@ type conversations struct {
 	active  int
 	long    int           // bytes of requests longer than longPacket
 	freed   chan struct{} // has a token after a slot became free
+	began   chan struct{} // holds one: a conversation is open, the clock must run
 	err     error         // nothing can be sent any more
 	stamps  stampMemory
 	options [40]byte // scratch
@@ -93,7 +94,7 @@ func newConversations(in *Injector) (*conversations, error) {
 	c := &conversations{
 		ledger: in.ledger, secret: maphash.MakeSeed(), timeout: in.options.Timeout,
 		mss: uint16(min(in.wire.MTU, 65535) - 40), slots: make([]*conversation, in.options.Conversations),
-		byFlow: map[tuple]*conversation{}, freed: make(chan struct{}, 1),
+		byFlow: map[tuple]*conversation{}, freed: make(chan struct{}, 1), began: make(chan struct{}, 1),
 	}
 	for slot := range c.slots {
 		c.free = append(c.free, len(c.slots)-1-slot)
@@ -143,6 +144,10 @@ func (c *conversations) start(label int, hop [6]byte, p packet.IP, now int64) bo
 		return true
 	}
 	c.open(v, now)
+	select {
+	case c.began <- struct{}{}:
+	default: // the clock has been told
+	}
 	return true
 }
 

@@ -132,6 +132,13 @@ func (r *runner) startClock(ctx context.Context) (stop func() error) {
 		ticker := time.NewTicker(tick)
 		defer ticker.Stop()
 		for {
+			if r.Conversations() == 0 { // an idle process must not wake up for nothing
+				select {
+				case <-ctx.Done():
+					return
+				case <-r.conversations.began:
+				}
+			}
 			select {
 			case <-ctx.Done():
 				return

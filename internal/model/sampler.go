@@ -9,8 +9,9 @@ import (
 	"slices"
 )
 
-// netBatch is how many noise vectors the convolutional generator takes at once.
-const netBatch = 64
+// netBatch is how many noise vectors the convolutional generator takes at once:
+// as fast as 64, in a quarter of their memory, which every sampler has for itself.
+const netBatch = 16
 
 // Sampler draws packets of one label from a model. Samplers are independent of each other: the same
 // model, label and seed give the same packets, whatever else is drawn. A sampler is for one goroutine.
