@@ -125,7 +125,8 @@ func checkIdentity(counts []labelCounts) error {
 
 // LabelReport is what became of one label's packets and how good they are.
 type LabelReport struct {
-	Label string `json:"label,omitempty"`
+	Label  string `json:"label,omitempty"`
+	Answer string `json:"answer,omitempty"` // what a valid response is, as in the config
 	Counts
 	SuccessRate float64        `json:"success_rate"` // answered / (generated - inflight), 0 to 1
 	Wilson95    [2]float64     `json:"wilson95"`
@@ -138,7 +139,7 @@ type LabelReport struct {
 func reportOf(c labelCounts) LabelReport {
 	s := c.success()
 	return LabelReport{
-		Label: c.name, Counts: c.Counts, SuccessRate: s.Rate, Wilson95: [2]float64{s.Low, s.High},
+		Label: c.name, Answer: c.answer, Counts: c.Counts, SuccessRate: s.Rate, Wilson95: [2]float64{s.Low, s.High},
 		RTT: RTTMillis{millis(c.rtt.Quantile(0.5)), millis(c.rtt.Quantile(0.9)), millis(c.rtt.Quantile(0.99))},
 	}
 }
@@ -153,6 +154,8 @@ func reportAll(counts []labelCounts) LabelReport {
 }
 
 func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+func fromMillis(ms float64) time.Duration { return time.Duration(ms * float64(time.Millisecond)) }
 
 func sumOf(counts map[string]uint64) uint64 {
 	var n uint64

@@ -160,10 +160,14 @@ func (s *service) pace() string {
 }
 
 // Status implements control.Daemon.
-func (s *service) Status(context.Context) (any, error) {
+func (s *service) Status(context.Context) (any, error) { return s.status() }
+
+// status reads all that there is to tell: to a person, to the page and to the
+// metrics, so that they agree.
+func (s *service) status() (Status, error) {
 	counts, err := s.counts()
 	if err != nil {
-		return nil, err
+		return Status{}, err
 	}
 	cfg, now := s.cfg.Load(), time.Now()
 	out := Status{

@@ -80,36 +80,31 @@ func (s *service) remember(ctx context.Context, ready func()) error {
 
 // snapshot is the daemon's state as the page and the metrics show it.
 func (s *service) snapshot() (web.Snapshot, error) {
-	counts, err := s.counts()
+	now, err := s.status()
 	if err != nil {
 		return web.Snapshot{}, err
 	}
-	var status Status
-	if err := s.describeCapture(&status); err != nil {
-		return web.Snapshot{}, err
-	}
 	out := web.Snapshot{
-		Time: time.Now(), Started: s.started, Version: s.options.version, State: s.webState(), Status: s.lineOf(counts),
-		RateAsked: s.asked(), Frames: status.Capture.Seen, Drops: status.Drops.byReason(), Training: s.trainer.webTraining(),
+		Time: time.Now(), Started: now.Started, Version: now.Version, State: s.webState(), Status: now.Line,
+		RateAsked: now.Rate, Frames: now.Capture.Seen, Drops: now.Drops.byReason(), Training: s.trainer.webTraining(),
 	}
 	captures, missing := map[string]LabelCaptureStatus{}, map[string]int{}
-	for _, l := range status.Capture.Labels {
+	for _, l := range now.Capture.Labels {
 		captures[l.Label] = l
 	}
-	for _, m := range s.shortfalls() {
+	for _, m := range now.Missing {
 		missing[m.Label] = m.Need - m.Have
 	}
-	ceilings := counts.ceilings()
-	for _, c := range counts[fromModel] {
-		captured := captures[c.name]
+	for _, l := range now.Labels {
+		captured := captures[l.Label]
 		one := web.Label{
-			Name: c.name, Answer: c.answer, Counts: webCounts(c.Counts), Success: c.success(),
-			RTT:     web.RTT{P50: c.rtt.Quantile(0.5), P90: c.rtt.Quantile(0.9), P99: c.rtt.Quantile(0.99)},
+			Name: l.Label, Answer: l.Answer, Counts: webCounts(l.Counts), Success: l.success(),
+			RTT:     web.RTT{P50: fromMillis(l.RTT.P50), P90: fromMillis(l.RTT.P90), P99: fromMillis(l.RTT.P99)},
 			Capture: web.LabelCapture{Labelled: captured.Captured, Dropped: captured.Dropped},
-			Missing: missing[c.name],
+			Missing: missing[l.Label],
 		}
-		if ceiling, ok := ceilings[c.name]; ok {
-			success := successOf(ceiling)
+		if l.Ceiling != nil {
+			success := successOf(*l.Ceiling)
 			one.Ceiling = &success
 		}
 		out.Labels = append(out.Labels, one)

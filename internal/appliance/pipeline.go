@@ -184,12 +184,9 @@ func (w *wire) settle(ctx context.Context) error {
 	tick := time.NewTicker(settleTick)
 	defer tick.Stop()
 	for {
-		counts, err := w.counts()
-		if err != nil {
+		inflight, err := w.verifier.Inflight()
+		if err != nil || inflight == 0 {
 			return err
-		}
-		if totalOf(counts).Inflight == 0 {
-			return nil
 		}
 		select {
 		case <-ctx.Done():

@@ -58,6 +58,25 @@ func (v *Verifier) Counts() ([]LabelCounts, error) {
 	return counts, nil
 }
 
+// Inflight sweeps, and returns how many packets of all labels wait for a
+// reply.
+func (v *Verifier) Inflight() (uint64, error) {
+	v.sweeping.Lock()
+	defer v.sweeping.Unlock()
+	if err := v.sweepLocked(); err != nil {
+		return 0, err
+	}
+	var sum uint64
+	for i, l := range *v.labels.Load() {
+		var swept sweepSwept
+		if err := v.sweep.Sweeps.Lookup(uint32(i), &swept); err != nil {
+			return 0, fmt.Errorf("verify: label %q: read swept counts: %w", l.Name, err)
+		}
+		sum += swept.Inflight
+	}
+	return sum, nil
+}
+
 // read fills one label's counts.
 func (v *Verifier) read(label uint32, c *LabelCounts) error {
 	var swept sweepSwept

@@ -47,6 +47,9 @@ func TestSweep(t *testing.T) {
 			if kept := v.match.Expectations.Lookup(key, &e) == nil; kept != tt.kept {
 				t.Errorf("entry kept: %v, want %v", kept, tt.kept)
 			}
+			if n, err := v.Inflight(); err != nil || n != tt.want.Inflight {
+				t.Errorf("%d in flight over all labels (%v), want %d", n, err, tt.want.Inflight)
+			}
 			if again := mustEnds(t, v, int(tt.expect.Label)); again.Expired != tt.want.Expired {
 				t.Errorf("%d expired at the second sweep, want %d", again.Expired, tt.want.Expired)
 			}
