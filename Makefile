@@ -20,7 +20,7 @@ RACE_PACKAGES = $(shell $(GO) list ./... | grep -v -e /internal/quality -e /inte
 
 export CGO_ENABLED = 0
 
-.PHONY: all deps deps-lab build docs lab test check screenshots lint generate generate-check fuzz bench table2 fresh package package-lint clean
+.PHONY: all deps deps-lab build docs lab test check screenshots lint generate generate-check fuzz bench table2 fresh package package-lint systree clean
 
 all: build
 
@@ -44,7 +44,7 @@ lab: deps-lab build
 	$(BINARY) lab $(ARGS)
 
 # Everything: what CI runs.
-test check: deps generate-check lint
+test check: deps systree generate-check lint
 	@rm -rf build/test && mkdir -p build/test
 	CGO_ENABLED=1 PACGAN_REQUIRE_ROOT=1 $(GO) test -race -short -timeout 15m $(RACE_PACKAGES)
 	PACGAN_REQUIRE_ROOT=1 $(GO) test -timeout 15m $(PACKAGES)
@@ -95,6 +95,10 @@ package:
 package-lint: package
 	@scripts/deps.sh $(DEPS_PACKAGE)
 	@scripts/lint-packages.sh
+
+# build/systree, the machine that the system test boots; kept, made in a minute.
+systree:
+	@scripts/systree.sh
 
 # The README's two commands in a bare Debian 12.
 fresh:

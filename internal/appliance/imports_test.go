@@ -46,6 +46,7 @@ var mayImport = map[string][]string{
 	"internal/packet":      {},
 	"internal/quality":     {"internal/packet"},
 	"internal/sgemm":       {},
+	"internal/systemtest":  {},
 	"internal/train":       {"internal/encoding", "internal/model", "internal/sgemm"},
 	"internal/verify":      {"internal/hook", "internal/packet"},
 	"internal/web":         {"internal/encoding", "internal/verify"},
