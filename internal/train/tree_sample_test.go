@@ -111,12 +111,20 @@ func BenchmarkSampleTrees(b *testing.B) {
 
 // BenchmarkSampleGAN samples from the trees of ordinary traffic under an untrained generator.
 func BenchmarkSampleGAN(b *testing.B) {
-	m := mustTreeModel(b, lan(1))
-	m.Recipe = model.RecipeGAN
+	m := mustUntrained(b, mustTreeModel(b, lan(1)))
+	for _, label := range m.Labels {
+		b.Run(label, func(b *testing.B) { benchmarkSampler(b, m, label) })
+	}
+}
+
+// mustUntrained returns a model of the trees under a generator of random weights.
+func mustUntrained(tb testing.TB, trees *model.Model) *model.Model {
+	tb.Helper()
+	m := &model.Model{Recipe: model.RecipeGAN, Labels: trees.Labels, Geometry: trees.Geometry, Forests: trees.Forests}
 	m.Gate = model.NewGate(model.PriorUniform, m.Forests, m.Geometry.DigitsCapacity())
 	net, err := model.NewNet(model.GateArch(m.Geometry, len(m.Labels)))
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	rng := rand.New(rand.NewPCG(1, 1))
 	for _, w := range net.Weights {
@@ -125,9 +133,10 @@ func BenchmarkSampleGAN(b *testing.B) {
 		}
 	}
 	m.Net = net
-	for _, label := range m.Labels {
-		b.Run(label, func(b *testing.B) { benchmarkSampler(b, m, label) })
+	if err := m.Validate(); err != nil {
+		tb.Fatal(err)
 	}
+	return m
 }
 
 func benchmarkSampler(b *testing.B, m *model.Model, label string) {
