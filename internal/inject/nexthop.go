@@ -39,6 +39,7 @@ type hop struct {
 	addr     netip.Addr
 	mac      [6]byte
 	usable   bool
+	fixed    bool      // by somebody's hand: never asked for, which would end that
 	asked    time.Time // when the kernel was last told to find or confirm it
 	deadline time.Time // of an answer to that; zero: none is awaited
 }
@@ -193,6 +194,7 @@ func (r *resolver) learn(u netlink.NeighUpdate) {
 	switch {
 	case u.Type == unix.RTM_NEWNEIGH && u.State&usable != 0 && len(u.HardwareAddr) == 6:
 		h.mac, h.usable, h.deadline = [6]byte(u.HardwareAddr), true, time.Time{}
+		h.fixed = u.State&(netlink.NUD_PERMANENT|netlink.NUD_NOARP) != 0
 	case u.Type == unix.RTM_DELNEIGH || u.State&netlink.NUD_FAILED != 0:
 		h.usable = false
 	}
@@ -250,7 +252,7 @@ func (r *resolver) prune() {
 // neighbour gives a hop's address, or has the kernel look for it.
 func (r *resolver) neighbour(h *hop, now time.Time) (mac [6]byte, ready bool, reason string) {
 	if h.usable {
-		if now.Sub(h.asked) > arpRefresh {
+		if !h.fixed && now.Sub(h.asked) > arpRefresh {
 			h.asked = now
 			r.ask(h.addr) // an error shows when the neighbour table says so
 		}

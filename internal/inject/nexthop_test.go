@@ -2,7 +2,9 @@ package inject_test
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -58,4 +60,20 @@ func TestNeighbourMoves(t *testing.T) {
 		before := n.accounts(t)[ping].Answered
 		return n.inject(t, pings(t, 1, pingServer), inject.RunOptions{})[ping].Answered == before+1
 	})
+}
+
+// TestPermanentNeighbourStays: what somebody wrote into the neighbour table is
+// used, and stays there as it is.
+func TestPermanentNeighbourStays(t *testing.T) {
+	n := newNetwork(t, networkOptions{timeout: 200 * time.Millisecond})
+	mac := n.servers.MAC(t).String()
+	mustRun(t, gatewayCommand("ip", "neigh", "replace", nobody, "lladdr", mac, "dev", "wan0", "nud", "permanent"))
+	got := n.inject(t, pings(t, 100, nobody), inject.RunOptions{})[ping]
+	if got.OnWire != 100 {
+		t.Errorf("%d of 100 on the wire: %+v", got.OnWire, got)
+	}
+	out, err := gatewayCommand("ip", "neigh", "show", nobody, "dev", "wan0").Output()
+	if err != nil || !strings.Contains(string(out), mac+" PERMANENT") {
+		t.Errorf("the entry is now %q (%v)", out, err)
+	}
 }
