@@ -106,7 +106,11 @@ func statusText(ctx context.Context, client *control.Client) (string, error) {
 
 // write writes the status for a person.
 func (s *Status) write(w io.Writer) error {
-	fmt.Fprintf(w, "%s; up %s\n", s.Line, roughly(seconds(s.UptimeSeconds)))
+	fmt.Fprintf(w, "%s; up %s", s.Line, roughly(seconds(s.UptimeSeconds)))
+	if s.CountsSince.Before(s.Started) {
+		fmt.Fprintf(w, ", counts since %s", s.CountsSince.UTC().Format(time.RFC3339))
+	}
+	fmt.Fprintln(w)
 	if s.Model != nil {
 		fmt.Fprintf(w, "model %s, recipe %s\n", s.Model.ID, s.Model.Recipe)
 	}

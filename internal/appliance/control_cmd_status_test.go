@@ -3,6 +3,7 @@ package appliance
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -16,7 +17,7 @@ func TestStatusForAPerson(t *testing.T) {
 	ceiling := outcomeOf(40, share(39, 40))
 	dns.Ceiling = &ceiling
 	s := Status{
-		Line: "injecting 50/s", UptimeSeconds: 7300, Model: &ModelStatus{ID: "m1", Recipe: "gan"},
+		Line: "injecting 50/s", UptimeSeconds: 7300, Started: time.Unix(1e6, 0), CountsSince: time.Unix(0, 0), Model: &ModelStatus{ID: "m1", Recipe: "gan"},
 		Training: &TrainingStatus{Seconds: 61, Step: 1200, Steps: 4500}, TrainingError: "no memory",
 		Warnings: DropStatus{Cable: 1200, Wire: 3}.warnings("wan0"),
 		Tasks: []TaskStatus{
@@ -27,7 +28,7 @@ func TestStatusForAPerson(t *testing.T) {
 		Capture: CaptureStatus{Labels: []LabelCaptureStatus{{Label: "dns", Captured: 1234}, {Label: "ping", Captured: 1}}},
 		Labels:  []LabelReport{dns, {Label: "ping"}}, All: dns,
 	}
-	want := `injecting 50/s; up 2 h
+	want := `injecting 50/s; up 2 h, counts since 1970-01-01T00:00:00Z
 model m1, recipe gan
 training for 1 min: step 1,200 of 4,500
 last training failed: no memory

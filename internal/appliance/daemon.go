@@ -49,6 +49,7 @@ type service struct {
 	cfg     atomic.Pointer[config.Config] // in force
 	models  string                        // directory
 	started time.Time
+	past    pastCounts // fixed once it is open
 	log     *slog.Logger
 	notify  func(state string) error
 
@@ -64,9 +65,11 @@ type service struct {
 	captured   atomic.Uint64 // packets that the capture handed over
 	storing    pulse         // when the dataset was flushed last
 	remembered pulse         // when the history was
+	counted    pulse         // when the counts were saved
 	told       pulse         // when systemd was told the status last
 	reloading  pulse         // since when a reload is under way; 0: none is
 	full       atomic.Bool   // the disk takes no packets
+	uncounted  atomic.Bool   // nor the counts
 	current    atomic.Pointer[liveModel]
 	valve      *valve
 	trainer    *trainer
@@ -131,6 +134,9 @@ func openService(cfg config.Config, o serviceOptions, log *slog.Logger) (_ *serv
 	if err != nil {
 		return nil, err
 	}
+	if err := s.loadCounts(); err != nil {
+		return nil, err
+	}
 	if s.control, err = control.Listen(o.socket); err != nil {
 		return nil, err
 	}
@@ -167,7 +173,7 @@ func (s *service) close() error {
 		errs = append(errs, s.control.Close())
 	}
 	if s.wire != nil {
-		errs = append(errs, s.wire.close())
+		errs = append(errs, s.lastCounts(), s.wire.close())
 	}
 	if s.tap != nil {
 		errs = append(errs, s.tap.capture.Close())
@@ -251,6 +257,7 @@ func (s *service) jobs() []job {
 		{"control", atOnce(func(ctx context.Context) error { return s.control.Run(ctx, s) }), s.controlAlive},
 		{"web", s.serveWeb, s.page.alive},
 		{"history", s.remember, s.remembered.alive},
+		{"counts", func(ctx context.Context, ready func()) error { return every(ctx, countsInterval, ready, s.keepCounts) }, s.countsAlive},
 		{"status", func(ctx context.Context, ready func()) error { return every(ctx, statusInterval, ready, s.tellSystemd) }, s.told.alive},
 		{"reload", atOnce(s.reloadAlways), s.reloadAlive},
 		{"watchdog", atOnce(s.watch), nil},

@@ -31,7 +31,8 @@ func mustIdle(t *testing.T) *running {
 	d.write(t, func(c *config.Config) { c.Inject.Rate.PerSecond, c.Web = 50, config.Default().Web })
 	d.ended = false
 	d.start(t)
-	eventually(t, "no packet is answered", func() bool { return d.status(t).All.Answered > 100 })
+	before := d.status(t).All.Answered
+	eventually(t, "no packet is answered", func() bool { return d.status(t).All.Answered > before+100 })
 	return d
 }
 

@@ -39,7 +39,7 @@ func TestPageOfADaemon(t *testing.T) {
 	for i, l := range status.Labels {
 		for _, want := range []string{
 			l.Label, shownShare(l.SuccessRate) + " % answered 95 %: " + shownShare(l.Wilson95[0]) + " – " + shownShare(l.Wilson95[1]),
-			"of " + thousands(l.Generated-l.Inflight) + " since the start",
+			"of " + thousands(l.Generated-l.Inflight) + " in all",
 			"captured " + thousands(status.Capture.Labels[i].Captured), "submitted " + thousands(l.Generated), "on wire " + thousands(l.OnWire), "answered " + thousands(l.Answered),
 		} {
 			if !strings.Contains(articles[i], want) {

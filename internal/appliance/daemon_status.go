@@ -19,14 +19,15 @@ type Status struct {
 	Paused        bool            `json:"paused"`
 	Started       time.Time       `json:"started"`
 	UptimeSeconds float64         `json:"uptime_seconds"`
-	Rate          float64         `json:"rate"`   // packets per second that are asked for
-	Engine        string          `json:"engine"` // that sends, and what was measured to choose it
+	CountsSince   time.Time       `json:"counts_since"` // of labels and all: they outlive the daemon
+	Rate          float64         `json:"rate"`         // packets per second that are asked for
+	Engine        string          `json:"engine"`       // that sends, and what was measured to choose it
 	Allow         []string        `json:"allow"`
 	Model         *ModelStatus    `json:"model,omitempty"`    // none before the first training
 	Training      *TrainingStatus `json:"training,omitempty"` // none while nothing is trained
 	TrainingError string          `json:"training_error,omitempty"`
 	Missing       []shortfall     `json:"missing"` // labels with too few packets to train
-	Labels        []LabelReport   `json:"labels"`  // since the start, in the config's order
+	Labels        []LabelReport   `json:"labels"`  // since CountsSince, in the config's order
 	All           LabelReport     `json:"all"`
 	Capture       CaptureStatus   `json:"capture"`
 	Drops         DropStatus      `json:"drops"`
@@ -172,7 +173,7 @@ func (s *service) status() (Status, error) {
 	cfg, now := s.cfg.Load(), time.Now()
 	out := Status{
 		Version: s.options.version, State: s.state(), Line: s.lineOf(counts), Paused: s.valve.isPaused(),
-		Started: s.started, UptimeSeconds: now.Sub(s.started).Seconds(), Rate: s.asked(), Engine: s.wire.injector.Engine().String(), Allow: texts(cfg.Safety.Allow),
+		Started: s.started, UptimeSeconds: now.Sub(s.started).Seconds(), CountsSince: s.past.since, Rate: s.asked(), Engine: s.wire.injector.Engine().String(), Allow: texts(cfg.Safety.Allow),
 		Missing: s.shortfalls(), All: reportAll(counts[fromModel]), Tasks: s.tasks.tasks(),
 	}
 	ceilings := counts.ceilings()

@@ -4,7 +4,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -87,17 +86,7 @@ func TestPauseOutlivesTheDaemon(t *testing.T) {
 	d.mustDo(t, "paused: nothing is injected until resume", "pause")
 	end := map[string]func(){
 		"stopped": func() { d.stop(t) },
-		"killed": func() {
-			must(t, d.cmd.Process.Signal(syscall.SIGKILL))
-			d.ended = true
-			if err := d.cmd.Wait(); err == nil {
-				t.Error("killed, and no error")
-			}
-			eventually(t, "the keeper does not clean up", func() bool {
-				_, err := os.Stat("/sys/class/net/inj0")
-				return err != nil
-			})
-		},
+		"killed":  func() { d.kill(t) },
 	}
 	for _, how := range []string{"stopped", "killed"} {
 		end[how]()
@@ -113,12 +102,14 @@ func TestPauseOutlivesTheDaemon(t *testing.T) {
 		}
 		d.mustDo(t, "paused already", "pause")
 	}
+	before := d.status(t).All.Answered
 	d.mustDo(t, "resumed", "resume")
-	eventually(t, "no packet is answered", func() bool { return d.status(t).All.Answered > 100 })
+	eventually(t, "no packet is answered", func() bool { return d.status(t).All.Answered > before+100 })
 	d.stop(t)
 	d.ended = false
 	d.start(t)
-	eventually(t, "it is paused again", func() bool { return d.status(t).All.Answered > 100 })
+	before = d.status(t).All.Answered
+	eventually(t, "it is paused again", func() bool { return d.status(t).All.Answered > before+100 })
 }
 
 // TestPauseThatCannotBeKept stops all the same, and says what is not so.

@@ -6,12 +6,13 @@ import "pacgan-appliance/internal/model"
 // labels, in its order, and then of labels that a reload took away.
 type tally [allOrigins][]labelCounts
 
-// counts reads the counts while packets pass.
+// counts reads the counts while packets pass, those of earlier daemons included.
 func (s *service) counts() (tally, error) {
 	all, err := s.wire.passingCounts()
 	if err != nil {
 		return tally{}, err
 	}
+	s.withPast(all)
 	var t tally
 	for o := range allOrigins {
 		t[o] = s.wire.slots.of(o, labelNames(*s.cfg.Load()), all)

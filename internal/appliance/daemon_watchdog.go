@@ -117,6 +117,14 @@ func (s *service) reloadAlive(context.Context) error {
 	return nil
 }
 
+// countsAlive tells a save that does not come to an end.
+func (s *service) countsAlive(context.Context) error {
+	if age := s.counted.age(); age > countsInterval+pulseLimit {
+		return fmt.Errorf("no counts saved for %v", age.Round(time.Second))
+	}
+	return nil
+}
+
 // controlAlive asks the daemon as a person would.
 func (s *service) controlAlive(ctx context.Context) error {
 	var status Status

@@ -85,7 +85,7 @@ func (s *service) snapshot() (web.Snapshot, error) {
 		return web.Snapshot{}, err
 	}
 	out := web.Snapshot{
-		Time: time.Now(), Started: now.Started, Version: now.Version, State: s.webState(), Status: now.Line,
+		Time: time.Now(), Started: now.Started, CountsSince: now.CountsSince, Version: now.Version, State: s.webState(), Status: now.Line,
 		RateAsked: now.Rate, Frames: now.Capture.Seen, Drops: now.Drops.byReason(), Training: s.trainer.webTraining(),
 	}
 	captures, missing := map[string]LabelCaptureStatus{}, map[string]int{}

@@ -1,6 +1,8 @@
 package verify
 
 import (
+	"encoding/json"
+	"fmt"
 	"time"
 )
 
@@ -51,6 +53,33 @@ func (h *Histogram) Merge(other *Histogram) {
 	for i, c := range other.bins {
 		h.bins[i] += c
 	}
+}
+
+// MarshalJSON writes the counts of the bins that are not empty, by bin.
+func (h Histogram) MarshalJSON() ([]byte, error) {
+	filled := map[int]uint64{}
+	for bin, n := range h.bins {
+		if n > 0 {
+			filled[bin] = n
+		}
+	}
+	return json.Marshal(filled)
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote, and no bin that there is not.
+func (h *Histogram) UnmarshalJSON(text []byte) error {
+	var filled map[int]uint64
+	if err := json.Unmarshal(text, &filled); err != nil {
+		return err
+	}
+	*h = Histogram{}
+	for bin, n := range filled {
+		if bin < 0 || bin >= rttBins {
+			return fmt.Errorf("verify: round-trip times in bin %d of %d", bin, rttBins)
+		}
+		h.bins[bin] = n
+	}
+	return nil
 }
 
 // binMiddle is the time in the middle of a bin.

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"encoding/json"
 	"math"
 	"testing"
 	"time"
@@ -81,4 +82,22 @@ func mustRTT(tb testing.TB, v *Verifier) Histogram {
 		tb.Fatal(err)
 	}
 	return counts[ping].RTT
+}
+
+func TestHistogramJSON(t *testing.T) {
+	var h, back Histogram
+	h.bins[0], h.bins[300], h.bins[rttBins-1] = 1, 1<<63, 7
+	text, err := json.Marshal(h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	back.bins[5] = 3 // not there afterwards
+	if err := json.Unmarshal(text, &back); err != nil || back != h {
+		t.Errorf("%s does not come back: %v", text, err)
+	}
+	for _, bad := range []string{`{"-1":1}`, `{"100000":1}`, `{"1":-1}`, `{"x":1}`, `[1]`} {
+		if err := json.Unmarshal([]byte(bad), &back); err == nil {
+			t.Errorf("%s is taken", bad)
+		}
+	}
 }

@@ -65,7 +65,7 @@ func TestBrowserShowsTheSnapshot(t *testing.T) {
 	mustContain(t, "header", b.Text("header"), "injecting", "50.0/s, 99.2 % answered", "Stop: pacgan-appliance pause")
 	mustContain(t, "tiles", b.Text(".tiles > div"), "2 h 0 min old", "recipe gan, step 400", "0.050", "real packets have 0.030", "Drift none", "asked: 50/s")
 	mustContain(t, "labels", b.Text("article"),
-		"99.2 % answered 95 %: 98.4 – 99.6 of 998 since the start", "captured 4,000 submitted 1,000 on wire 1,000 answered 990 in flight 2", "no answer 8",
+		"99.2 % answered 95 %: 98.4 – 99.6 of 998 in all", "captured 4,000 submitted 1,000 on wire 1,000 answered 990 in flight 2", "no answer 8",
 		"90.1 % answered", "nxdomain 80 no answer 9 refused 4 not sent: no route 3 blocked by the guard 2 malformed 1",
 		"10 min", "24 h", "30 d", "sends and expects no answer", "120 packets missing", "ceiling 100.0 % 40")
 	mustContain(t, "packets", b.Text("#packets"), "1 of 88 digits differ", "ICMP sequence 2 3", "DNS name example.org example.com")

@@ -72,8 +72,8 @@ func daemonMetrics() []metric {
 	return []metric{
 		{describe("build_info", "1, with the version of the program.", "version"), prometheus.GaugeValue,
 			func(s *Snapshot, emit func(float64, ...string)) { emit(1, s.Version) }},
-		{describe("start_time_seconds", "Unix time from which the counts grow."), prometheus.GaugeValue,
-			func(s *Snapshot, emit func(float64, ...string)) { emit(float64(s.Started.UnixMilli()) / 1e3) }},
+		{describe("start_time_seconds", "Unix time from which the packets' counts grow: restarts do not reset them."), prometheus.GaugeValue,
+			func(s *Snapshot, emit func(float64, ...string)) { emit(float64(s.CountsSince.UnixMilli()) / 1e3) }},
 		{describe("state", "1 for the state that the daemon is in, 0 for the others.", "state"), prometheus.GaugeValue,
 			func(s *Snapshot, emit func(float64, ...string)) {
 				for _, state := range States() {
@@ -142,7 +142,7 @@ func packetMetrics() []metric {
 		counter("packets_on_wire_total", "Packets counted by the kernel as they left.", func(l *Label) uint64 { return l.OnWire }),
 		gauge("packets_inflight", "Packets that wait for their response.", func(l *Label) (float64, bool) { return float64(l.Inflight), true }),
 		gauge("packets_decided", "Packets whose end is known: the success ratio's denominator.", func(l *Label) (float64, bool) { return float64(l.Success.Decided), true }),
-		gauge("success_ratio", "Answered of decided packets since the start.", decided(func(l *Label) float64 { return l.Success.Rate })),
+		gauge("success_ratio", "Answered of decided packets since start_time_seconds.", decided(func(l *Label) float64 { return l.Success.Rate })),
 		gauge("success_low_ratio", "Lower end of the success ratio's Wilson 95 % interval.", decided(func(l *Label) float64 { return l.Success.Low })),
 		gauge("success_high_ratio", "Upper end of the success ratio's Wilson 95 % interval.", decided(func(l *Label) float64 { return l.Success.High })),
 		rttMetric(),

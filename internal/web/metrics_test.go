@@ -55,7 +55,7 @@ pacgan_packets_decided{label="beacon"} 0
 pacgan_packets_decided{label="dns"} 999
 pacgan_packets_decided{label="ping"} 998
 `},
-		{"pacgan_success_ratio", `# HELP pacgan_success_ratio Answered of decided packets since the start.
+		{"pacgan_success_ratio", `# HELP pacgan_success_ratio Answered of decided packets since start_time_seconds.
 # TYPE pacgan_success_ratio gauge
 pacgan_success_ratio{label="dns"} 0.9009009009009009
 pacgan_success_ratio{label="ping"} 0.9919839679358717

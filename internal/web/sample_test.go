@@ -14,7 +14,7 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 // sample is a daemon that injects three labels.
 func sample() Snapshot {
 	return Snapshot{
-		Time: noon, Started: noon.Add(-26 * time.Hour), Version: "0.9.0", State: Injecting,
+		Time: noon, Started: noon.Add(-26 * time.Hour), CountsSince: noon.Add(-50 * time.Hour), Version: "0.9.0", State: Injecting,
 		Status: "injecting 50.0/s, 99.2 % answered, model 2 h old", RateAsked: 50, Frames: 91_000,
 		Drops: map[string]uint64{"fragments": 2, "late replies": 5},
 		Labels: []Label{

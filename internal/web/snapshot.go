@@ -25,14 +25,15 @@ func States() []State {
 	return []State{Starting, Collecting, Training, Injecting, Paused, Stopping, Failing}
 }
 
-// Snapshot is what the daemon knows about itself at one moment. Counts grow
-// from Started on.
+// Snapshot is what the daemon knows about itself at one moment.
 type Snapshot struct {
 	Time    time.Time
-	Started time.Time // of the process, or of the counts where they outlive it
-	Version string
-	State   State
-	Status  string // one line for a person, as in systemd's STATUS=
+	Started time.Time // of the process
+	// CountsSince is from when the labels' counts grow: they outlive the process.
+	CountsSince time.Time
+	Version     string
+	State       State
+	Status      string // one line for a person, as in systemd's STATUS=
 
 	// RateAsked is the configured rate in packets per second; 0 where the gaps
 	// between packets are the learned ones.
@@ -48,7 +49,7 @@ type Snapshot struct {
 	Drift    *Drift // nil: not watched
 }
 
-// Uptime is the age of the counts.
+// Uptime is the age of the process.
 func (s *Snapshot) Uptime() time.Duration { return max(0, s.Time.Sub(s.Started)) }
 
 // Label is what became of one label's packets.
