@@ -1,26 +1,27 @@
 // Command generator measures the recipes offline: it draws packets of a small network that it makes up, trains on
 // them, generates, and prints for each label what would be answered and how like the real packets the generated ones
-// are; step 0 and, for recipe gan, the chosen model. The lab does the same with real servers and takes minutes.
+// are: recipe tree, and beside it step 0 and the chosen model of the recipe asked for. The lab does the same with real servers and takes minutes.
 package main
 
 import (
 	"context"
 	"flag"
 	"fmt"
-	"math/rand/v2"
+	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
+	"pacgan-appliance/bench/traffic"
 	"pacgan-appliance/internal/model"
-	"pacgan-appliance/internal/packet"
 	"pacgan-appliance/internal/quality"
 	"pacgan-appliance/internal/train"
 )
 
 // options of one measurement.
 type options struct {
-	world     string
+	set       string
 	labels    []string
 	packets   int // of each label, to train on
 	heldOut   int
@@ -36,12 +37,12 @@ type options struct {
 func main() {
 	var o options
 	var recipe, prior, labels string
-	flag.StringVar(&o.world, "set", "tools", "tools, shifting or long")
+	flag.StringVar(&o.set, "set", "tools", "tools, shifting or long")
 	flag.StringVar(&labels, "labels", "ping,dns,http", "labels")
 	flag.IntVar(&o.packets, "packets", 1500, "packets of each label to train on")
 	flag.IntVar(&o.heldOut, "held-out", 3000, "packets of each label to compare with")
 	flag.IntVar(&o.generated, "generate", 3000, "packets of each label to generate")
-	flag.StringVar(&recipe, "recipe", "tree", "tree or gan")
+	flag.StringVar(&recipe, "recipe", "tree", "tree, gan or paper")
 	flag.StringVar(&prior, "prior", "", "frequency or uniform")
 	flag.IntVar(&o.steps, "steps", 0, "steps of adversarial training; 0: the default")
 	flag.IntVar(&o.threads, "threads", 1, "threads")
@@ -55,58 +56,29 @@ func main() {
 	}
 }
 
-// newWorld returns the named network.
-func newWorld(name string, seed uint64) (*world, error) {
-	rng := rand.New(rand.NewPCG(seed, 1))
-	switch name {
-	case "tools":
-		return newTools(rng), nil
-	case "shifting":
-		return newShifting(rng), nil
-	case "long":
-		return newLong(rng), nil
-	}
-	return nil, fmt.Errorf("set %q: must be tools, shifting or long", name)
-}
-
-func run(ctx context.Context, o options, out *os.File) error {
-	w, err := newWorld(o.world, o.seed)
+func run(ctx context.Context, o options, out io.Writer) error {
+	w, err := traffic.New(o.set, o.seed)
 	if err != nil {
 		return err
 	}
 	var data train.Data
 	heldOut := map[string][][]byte{}
 	for _, label := range o.labels {
-		packets, err := w.many(label, o.packets+o.heldOut)
+		packets, err := w.Packets(label, o.packets+o.heldOut)
 		if err != nil {
 			return err
-		}
-		for _, p := range packets {
-			packet.ZeroChecksums(p)
 		}
 		data = append(data, train.Set{Label: label, Packets: packets[:o.packets]})
 		heldOut[label] = packets[o.packets:]
 	}
-	r, err := train.Train(ctx, data, train.Options{Recipe: o.recipe, Prior: o.prior, Steps: o.steps, Threads: o.threads, Seed: o.seed})
+	models, err := o.fit(ctx, data, out)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "set=%s packets=%d recipe=%s seed=%d: %.1f s (%.1f s of CPU), %d steps, step %d chosen; distance by step:",
-		o.world, o.packets, o.recipe, o.seed, r.WallSeconds, r.CPUSeconds, r.Steps, r.Chosen)
-	for _, c := range r.Curve {
-		fmt.Fprintf(out, " %d:%.4f", c.Step, c.Distance)
-	}
-	fmt.Fprintf(out, " floor %.4f\n", r.Floor)
-	fmt.Fprintln(out, "label model     success% cover  jsdiv(floor)  jsd(floor)    byteerr novelty template(real) AUC   dup    packets/s")
+	fmt.Fprintln(out, "label model success% cover  jsdiv(floor)  jsd(floor)    byteerr novelty template(real) AUC   dup    packets/s")
 	for i, label := range o.labels {
-		for _, m := range []struct {
-			name string
-			*model.Model
-		}{{"step0", r.Step0}, {"chosen", r.Model}} {
-			if m.name == "chosen" && r.Chosen == 0 {
-				continue
-			}
-			if err := o.measure(ctx, w, label, m.name, m.Model, data[i].Packets, heldOut[label], out); err != nil {
+		for _, m := range models {
+			if err := o.measure(ctx, w, label, m, data[i].Packets, heldOut[label], out); err != nil {
 				return err
 			}
 		}
@@ -114,8 +86,38 @@ func run(ctx context.Context, o options, out *os.File) error {
 	return nil
 }
 
+// named is a model and what it is called in the table.
+type named struct {
+	name string
+	*model.Model
+}
+
+// fit trains recipe tree, and beside it the recipe that is asked for: the models to compare.
+func (o options) fit(ctx context.Context, data train.Data, out io.Writer) ([]named, error) {
+	var models []named
+	for _, recipe := range slices.Compact([]model.Recipe{model.RecipeTree, o.recipe}) {
+		r, err := train.Train(ctx, data, train.Options{Recipe: recipe, Prior: o.prior, Steps: o.steps, Threads: o.threads, Seed: o.seed})
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(out, "set=%s packets=%d recipe=%s seed=%d: %.1f s (%.1f s of CPU), %d steps, step %d chosen; distance by step:",
+			o.set, o.packets, recipe, o.seed, r.WallSeconds, r.CPUSeconds, r.Steps, r.Chosen)
+		for _, c := range r.Curve {
+			fmt.Fprintf(out, " %d:%.4f", c.Step, c.Distance)
+		}
+		fmt.Fprintf(out, " floor %.4f\n", r.Floor)
+		if recipe != model.RecipeTree {
+			models = append(models, named{"step0", r.Step0})
+		}
+		if recipe == model.RecipeTree || r.Chosen > 0 {
+			models = append(models, named{string(recipe), r.Model})
+		}
+	}
+	return models, nil
+}
+
 // measure prints the line of one label and model.
-func (o options) measure(ctx context.Context, w *world, label, name string, m *model.Model, train, heldOut [][]byte, out *os.File) error {
+func (o options) measure(ctx context.Context, w *traffic.World, label string, m named, train, heldOut [][]byte, out io.Writer) error {
 	s, err := m.NewSampler(label, o.seed+1000)
 	if err != nil {
 		return err
@@ -130,7 +132,7 @@ func (o options) measure(ctx context.Context, w *world, label, name string, m *m
 	rate := float64(o.generated) / time.Since(began).Seconds()
 	bad := o.bad
 	for _, p := range packets {
-		if w.answers(label, p) {
+		if w.Answers(label, p) {
 			good++
 		} else if bad > 0 {
 			bad--
@@ -141,8 +143,8 @@ func (o options) measure(ctx context.Context, w *world, label, name string, m *m
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%-5s %-8s %8.2f  %.3f  %.4f(%.4f) %.4f(%.4f) %.3f   %.4f  %.3f(%.3f)   %.3f %.4f %9.0f\n",
-		label, name, 100*float64(good)/float64(o.generated), q.Coverage, q.FieldDivergence.Mean, q.FieldDivergenceFloor.Mean,
+	fmt.Fprintf(out, "%-5s %-5s %8.2f  %.3f  %.4f(%.4f) %.4f(%.4f) %.3f   %.4f  %.3f(%.3f)   %.3f %.4f %9.0f\n",
+		label, m.name, 100*float64(good)/float64(o.generated), q.Coverage, q.FieldDivergence.Mean, q.FieldDivergenceFloor.Mean,
 		q.FieldJSD.Mean, q.FieldJSDFloor.Mean, q.ByteError, q.Novelty, q.TemplateNovelty, q.TemplateNoveltyReal, q.AUC, q.Duplicates, rate)
 	return nil
 }

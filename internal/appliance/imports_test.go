@@ -20,6 +20,7 @@ var mayImport = map[string][]string{
 	"bench":                {"*"},
 	"bench/generator":      {"*"},
 	"bench/table2":         {"*"},
+	"bench/traffic":        {"internal/lab/plan", "internal/packet"},
 	"cmd/docs":             {"internal/appliance"},
 	"cmd/pacgan-appliance": {"internal/appliance", "internal/lab"},
 	"internal/appliance":   {"*"},

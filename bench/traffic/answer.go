@@ -1,4 +1,4 @@
-package main
+package traffic
 
 import (
 	"bufio"
@@ -15,9 +15,9 @@ import (
 	"pacgan-appliance/internal/packet"
 )
 
-// answers reports whether the world's servers would answer a packet of a label: it is framed, from one of the clients,
+// Answers reports whether the world's servers would answer a packet of a label: it is framed, from one of the clients,
 // and asks a server for what that server has. It is strict: what real servers would forgive is no success here.
-func (w *world) answers(label string, b []byte) bool {
+func (w *World) Answers(label string, b []byte) bool {
 	p, err := packet.ParseIP(b)
 	if err != nil || p.Version() != 4 || p.TotalLen() != len(b) || p.TTL() == 0 || p.FragmentOffset() != 0 || p.MoreFragments() {
 		return false
@@ -45,7 +45,7 @@ func containsIP(ips []net.IP, ip net.IP) bool {
 }
 
 // resolves reports whether a message is a query for the address of a known name, whole and with nothing behind it.
-func (w *world) resolves(b []byte) bool {
+func (w *World) resolves(b []byte) bool {
 	var m dnsmessage.Message
 	if m.Unpack(b) != nil || m.Response || m.OpCode != 0 || len(m.Questions) != 1 || len(m.Answers)+len(m.Authorities) > 0 {
 		return false
@@ -59,7 +59,7 @@ func (w *world) resolves(b []byte) bool {
 }
 
 // serves reports whether a segment is one whole GET of a path that the host at this address has.
-func (w *world) serves(to net.IP, data []byte) bool {
+func (w *World) serves(to net.IP, data []byte) bool {
 	reader := bufio.NewReader(bytes.NewReader(data))
 	r, err := http.ReadRequest(reader)
 	if err != nil || r.Method != http.MethodGet || !slices.Contains(w.paths, r.RequestURI) {

@@ -1,4 +1,6 @@
-package main
+// Package traffic is packets of small networks that are made up, and the judgement of whether their servers would answer
+// a packet: what generators are measured on where no servers run. The lab has real ones.
+package traffic
 
 import (
 	"encoding/binary"
@@ -11,10 +13,11 @@ import (
 	"github.com/google/gopacket/layers"
 
 	"pacgan-appliance/internal/lab/plan"
+	"pacgan-appliance/internal/packet"
 )
 
-// world is a network that packets are drawn from: who asks, and what the servers know. Everything follows from rng.
-type world struct {
+// World is a network that packets are drawn from: who asks, and what the servers know. Everything follows from rng.
+type World struct {
 	rng *rand.Rand
 
 	pinged    []net.IP
@@ -27,16 +30,33 @@ type world struct {
 	cookie    [2]int // bytes of a GET's random cookie, from and to; 0: none
 }
 
+// Sets are the names of the networks.
+func Sets() []string { return []string{"tools", "shifting", "long"} }
+
+// New returns the named network; the same seed gives the same packets.
+func New(set string, seed uint64) (*World, error) {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	switch set {
+	case "tools":
+		return tools(rng), nil
+	case "shifting":
+		return shifting(rng), nil
+	case "long":
+		return long(rng), nil
+	}
+	return nil, fmt.Errorf("set %q: must be one of %q", set, Sets())
+}
+
 // site is a web host and its address.
 type site struct {
 	host string
 	addr net.IP
 }
 
-// newTools is the lab's network, as its tools ask with their default options: iputils' ping, dig with EDNS and a
+// tools is the lab's network, as its tools ask with their default options: iputils' ping, dig with EDNS and a
 // cookie, curl with TCP timestamps.
-func newTools(rng *rand.Rand) *world {
-	w := &world{rng: rng, padding: [2]int{56, 56}, paths: plan.Paths(), headers: "User-Agent: curl/7.88.1\r\nAccept: */*\r\n"}
+func tools(rng *rand.Rand) *World {
+	w := &World{rng: rng, padding: [2]int{56, 56}, paths: plan.Paths(), headers: "User-Agent: curl/7.88.1\r\nAccept: */*\r\n"}
 	for _, a := range plan.PingTargets() {
 		w.pinged = append(w.pinged, a.AsSlice())
 	}
@@ -52,10 +72,10 @@ func newTools(rng *rand.Rand) *world {
 	return w
 }
 
-// newShifting is 24 hosts of their own addresses and 6 paths of 1 to 21 bytes, in any combination: what follows the
+// shifting is 24 hosts of their own addresses and 6 paths of 1 to 21 bytes, in any combination: what follows the
 // path is shifted by it.
-func newShifting(rng *rand.Rand) *world {
-	w := newTools(rng)
+func shifting(rng *rand.Rand) *World {
+	w := tools(rng)
 	w.sites = nil
 	for i, word := range strings.Fields(`alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu
 		nu xi omicron pi rho sigma tau upsilon phi chi psi omega`) {
@@ -66,41 +86,36 @@ func newShifting(rng *rand.Rand) *world {
 	return w
 }
 
-// newLong is the lab's network with padded pings and GETs with a cookie of random hex digits: packets of 400 to
+// long is the lab's network with padded pings and GETs with a cookie of random hex digits: packets of 400 to
 // 1,400 bytes.
-func newLong(rng *rand.Rand) *world {
-	w := newTools(rng)
-	w.padding, w.cookie = [2]int{372, 1372}, [2]int{250, 1200}
+func long(rng *rand.Rand) *World {
+	w := tools(rng)
+	w.padding, w.cookie = [2]int{372, 1372}, [2]int{260, 1200}
 	return w
 }
 
-// many returns count packets of a label.
-func (w *world) many(label string, count int) ([][]byte, error) {
+// Packets returns count packets of label ping, dns or http, with their checksums zeroed, as recipes take them.
+func (w *World) Packets(label string, count int) ([][]byte, error) {
+	draw, known := map[string]func() ([]byte, error){"ping": w.ping, "dns": w.query, "http": w.get}[label]
+	if !known {
+		return nil, fmt.Errorf("no packets of label %q: must be ping, dns or http", label)
+	}
 	packets := make([][]byte, count)
 	for i := range packets {
 		var err error
-		switch label {
-		case "ping":
-			packets[i], err = w.ping()
-		case "dns":
-			packets[i], err = w.query()
-		case "http":
-			packets[i], err = w.get()
-		default:
-			err = fmt.Errorf("no packets of label %q", label)
+		if packets[i], err = draw(); err != nil {
+			return nil, fmt.Errorf("packet of label %q: %w", label, err)
 		}
-		if err != nil {
-			return nil, err
-		}
+		packet.ZeroChecksums(packets[i])
 	}
 	return packets, nil
 }
 
-func (w *world) between(bounds [2]int) int { return bounds[0] + w.rng.IntN(bounds[1]-bounds[0]+1) }
+func (w *World) between(bounds [2]int) int { return bounds[0] + w.rng.IntN(bounds[1]-bounds[0]+1) }
 
-func (w *world) port() uint16 { return uint16(32768 + w.rng.IntN(28232)) }
+func (w *World) port() uint16 { return uint16(32768 + w.rng.IntN(28232)) }
 
-func (w *world) ip(protocol layers.IPProtocol, to net.IP) *layers.IPv4 {
+func (w *World) ip(protocol layers.IPProtocol, to net.IP) *layers.IPv4 {
 	clients := plan.Clients()
 	return &layers.IPv4{
 		Version: 4, TTL: 64, Id: uint16(w.rng.Uint32()), Flags: layers.IPv4DontFragment, Protocol: protocol,
@@ -109,7 +124,7 @@ func (w *world) ip(protocol layers.IPProtocol, to net.IP) *layers.IPv4 {
 }
 
 // ping is iputils': the time, then bytes that count up.
-func (w *world) ping() ([]byte, error) {
+func (w *World) ping() ([]byte, error) {
 	data := make([]byte, w.between(w.padding))
 	for i := range data {
 		data[i] = byte(i)
@@ -124,7 +139,7 @@ func (w *world) ping() ([]byte, error) {
 }
 
 // query is dig's: EDNS with a client cookie that is new each time.
-func (w *world) query() ([]byte, error) {
+func (w *World) query() ([]byte, error) {
 	cookie := make([]byte, 8)
 	for i := range cookie {
 		cookie[i] = byte(w.rng.Uint32())
@@ -143,7 +158,7 @@ func (w *world) query() ([]byte, error) {
 }
 
 // get is curl's.
-func (w *world) get() ([]byte, error) {
+func (w *World) get() ([]byte, error) {
 	s := w.sites[w.rng.IntN(len(w.sites))]
 	text := fmt.Sprintf("GET %s HTTP/1.1\r\nHost: %s\r\n%s", w.paths[w.rng.IntN(len(w.paths))], s.host, w.headers)
 	if w.cookie[1] > 0 {
