@@ -121,7 +121,7 @@ func (s *Status) write(w io.Writer) error {
 		fmt.Fprintf(w, "last training failed: %s\n", s.TrainingError)
 	}
 	if len(s.Allow) == 0 {
-		fmt.Fprintln(w, "safety.allow is empty: nothing is let out")
+		fmt.Fprintln(w, "nothing is let out: safety.allow is empty; write "+allowLine)
 	}
 	for _, warning := range s.Warnings {
 		fmt.Fprintf(w, "warning: %s\n", warning)

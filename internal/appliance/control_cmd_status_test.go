@@ -32,7 +32,7 @@ func TestStatusForAPerson(t *testing.T) {
 model m1, recipe gan
 training for 1 min: step 1,200 of 4,500
 last training failed: no memory
-safety.allow is empty: nothing is let out
+nothing is let out: safety.allow is empty; write allow = ["NETWORK/BITS"] under [safety], the test servers' networks
 warning: 1,200 packets lost between the socket and the guard: see "ip -s link show inj0", and whether the guard is still attached
 warning: 3 frames dropped by wan0 while it was to send them: see "ip -s link show wan0"
 task injector: restarts: 1, the last because: no cable

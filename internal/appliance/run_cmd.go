@@ -58,6 +58,16 @@ func (p *Program) serve(ctx context.Context, path string) error {
 	if os.Getenv("GOGC") == "" { // little garbage is made, and the gateway's memory is others'
 		debug.SetGCPercent(gcPercent)
 	}
+	have, err := interfaceNames()
+	if err != nil {
+		return err
+	}
+	if err := checkInterfaces(path, cfg, have); err != nil {
+		return err
+	}
+	if len(cfg.Safety.Allow) == 0 {
+		log.Warn("captures and trains, but nothing is let out: safety.allow is empty; write " + allowLine + `, then "systemctl reload pacgan-appliance"`)
+	}
 	page, err := passedSocket()
 	if err != nil {
 		return err
