@@ -9,7 +9,7 @@ PACKAGES := ./...
 
 # What the lab needs, what its system servers and the tests need, what looks at the page and the metrics, what compiles bpf/.
 DEPS_LAB  := tcpdump
-DEPS_TEST := netbase iproute2 nftables iputils-ping ethtool nginx-light unbound bind9-dnsutils curl procps gcc libc6-dev bpftool wireshark-common
+DEPS_TEST := netbase iproute2 iptables nftables iputils-ping ethtool nginx-light unbound bind9-dnsutils curl procps gcc libc6-dev bpftool wireshark-common
 DEPS_PAGE := chromium fonts-dejavu-core prometheus
 DEPS_BPF  := clang-14 llvm-14 libbpf-dev linux-libc-dev
 DEPS_PACKAGE := lintian rpmlint rpm cpio python3-magic

@@ -8,20 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"slices"
 	"strings"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 )
 
-// legacyTables lists the tables of iptables' old kernel interface, whose rules
-// netlink does not show.
-const legacyTables = "/proc/net/ip_tables_names"
-
-// ErrLegacy says that rules may be where they cannot be read.
-var ErrLegacy = errors.New("the rules of iptables-legacy cannot be read here: say gateway.nat = \"masquerade\" or \"none\"")
+// ErrLegacy says that there are rules where they are not read.
+var ErrLegacy = errors.New("iptables-legacy has rules in its table nat, which are not read here: say gateway.nat = \"masquerade\" or \"none\"")
 
 // Masquerade looks for the rule by which IPv4 packets that leave through the
 // interface get another source address, in nftables and in iptables on top of
@@ -52,11 +46,11 @@ func Masquerade(wan string, wanIndex int) (string, error) {
 			return place, err
 		}
 	}
-	names, err := os.ReadFile(legacyTables)
-	if err == nil && slices.Contains(strings.Fields(string(names)), "nat") {
-		return "", ErrLegacy
+	legacy, err := legacyNAT()
+	if err == nil && legacy {
+		err = ErrLegacy
 	}
-	return "", nil
+	return "", err
 }
 
 // search follows chains from where packets leave.
