@@ -135,7 +135,8 @@ func (f *finder) nearest(p []byte) int {
 		}
 		f.masked = g.clearFree(f.masked[:0], p)
 		f.words = appendWords(f.words[:0], f.masked)
-		best = min(best, gap+g.nearest(f.words, len(f.masked), best-gap))
+		differ, _ := g.nearest(f.words, len(f.masked), best-gap)
+		best = min(best, gap+differ)
 	}
 	if best == math.MaxInt {
 		return 0
@@ -151,10 +152,10 @@ func lengthGap(p []byte, g *group) int {
 }
 
 // nearest is the smallest number of differing bytes among the first n between
-// query and any template, or limit where none is below it.
-func (g *group) nearest(query []uint64, n, limit int) int {
+// query and any template, and that template's number; limit where none is below it.
+func (g *group) nearest(query []uint64, n, limit int) (differing, number int) {
 	if len(query) == 0 {
-		return 0
+		return 0, 0
 	}
 	tail := ^uint64(0) // of the last word only the bytes that the query has count
 	if rest := n % wordBytes; rest != 0 {
@@ -167,9 +168,11 @@ func (g *group) nearest(query []uint64, n, limit int) int {
 		for i := 0; i < last && differ < limit; i++ {
 			differ += differingBytes(template[i] ^ query[i])
 		}
-		limit = min(limit, differ)
+		if differ < limit {
+			limit, number = differ, at/g.stride
+		}
 	}
-	return limit
+	return limit, number
 }
 
 // differingBytes counts the bytes of x that are not zero: adding 0x7f to the
