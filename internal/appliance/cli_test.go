@@ -105,6 +105,8 @@ three.toml:3: gateway.nat "maybe": must be one of auto, none, masquerade`},
 			`pacgan-appliance: model nowhere: open nowhere/manifest.json: no such file or directory`},
 		{"generate without model", []string{"generate"}, ExitUsage,
 			`pacgan-appliance: generate: --model DIR is missing: the directory that train wrote: see pacgan-appliance --help`},
+		{"real packets and no report", []string{"generate", "--model", "m", "--out", "x.pcapng", "--real", "dns=few.pcap"}, ExitUsage,
+			`pacgan-appliance: generate: --real is for --report FILE.json: see pacgan-appliance --help`},
 		{"lab: label", []string{"lab", "--labels", "ntp"}, ExitUsage,
 			`pacgan-appliance: --labels "ntp": the lab has ping, dns, http: see pacgan-appliance --help`},
 		{"lab: servers", []string{"lab", "--servers", "real"}, ExitUsage,
@@ -199,6 +201,15 @@ func TestTrainGenerate(t *testing.T) {
 	if got := run(t, "train", "--label", "dns=dns.pcap", "--recipe", "tree", "--out", "m"); got.Code != ExitDone {
 		t.Fatalf("train: %+v", got)
 	}
+	for _, tt := range []struct{ real, want string }{
+		{"", "--report: model m lies in no state directory with captures: name real packets with --real NAME=FILE.pcap"},
+		{"--real=ntp=dns.pcap", "--real ntp=FILE: the labels to generate are dns"},
+	} {
+		args := strings.Fields("generate --model m --out x.pcapng --report x.json " + tt.real)
+		if got := run(t, args...); got.Code != ExitFailed || !strings.Contains(got.Stderr, tt.want) {
+			t.Errorf("%v: %+v, want %s", args, got, tt.want)
+		}
+	}
 	var files [2][]byte
 	for i, out := range []string{"a.pcapng", "b.pcapng"} {
 		if got := run(t, "generate", "--model", "m", "--count", "50", "--seed", "3", "--out", out); got.Code != ExitDone {
@@ -210,6 +221,23 @@ func TestTrainGenerate(t *testing.T) {
 	}
 	if !bytes.Equal(files[0], files[1]) {
 		t.Error("the same model and seed gave two different files")
+	}
+	if got := run(t, "generate", "--model", "m", "--count", "50", "--out", "c.pcapng", "--report", "c.json", "--real", "dns=dns.pcap"); got.Code != ExitDone {
+		t.Fatalf("generate --report: %+v", got)
+	}
+	var judged generatedReport
+	b, err := os.ReadFile("c.json")
+	must(t, err)
+	must(t, json.Unmarshal(b, &judged))
+	if q := judged.Labels["dns"]; q.N.Generated != 50 || q.N.HeldOut != 64 || judged.Against != "packets of dns=dns.pcap" {
+		t.Errorf("report: %+v", judged)
+	}
+	for _, page := range []string{"c.html", "m/report.html"} {
+		b, err := os.ReadFile(page)
+		must(t, err)
+		if !bytes.Contains(b, []byte("data:image/png;base64,")) || !bytes.HasSuffix(b, []byte("</html>\n")) {
+			t.Errorf("%s has no pictures, or no end", page)
+		}
 	}
 	text, err := exec.Command("tcpdump", "-r", "a.pcapng", "-nn", "-vv").CombinedOutput()
 	must(t, err)

@@ -1,6 +1,7 @@
 package appliance
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -15,6 +16,8 @@ type generateOptions struct {
 	count  int // packets of each label
 	seed   uint64
 	out    string
+	report string   // JSON file; "" for none
+	real   []string // NAME=FILE
 }
 
 const (
@@ -34,7 +37,7 @@ func (p *Program) generateCommand() *cobra.Command {
 		Long:    generateLong,
 		Example: generateExample,
 		Args:    cobra.NoArgs,
-		RunE:    func(*cobra.Command, []string) error { return p.generate(o) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return p.generate(cmd.Context(), o) },
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.model, "model", "", "`directory` of the model (required)")
@@ -42,17 +45,22 @@ func (p *Program) generateCommand() *cobra.Command {
 	flags.IntVar(&o.count, "count", 3000, "packets of each label")
 	flags.Uint64Var(&o.seed, "seed", 1, "the same seed and model give the same packets")
 	flags.StringVar(&o.out, "out", "", "pcapng `file` to write (required)")
+	flags.StringVar(&o.report, "report", "", "write how the packets compare with real ones to `FILE.json`, and as a page to FILE.html")
+	flags.StringArrayVar(&o.real, "real", nil, "`NAME=FILE`: real packets for the report, of a capture file; repeatable (default: those that the model's state directory holds out)")
 	completeDirectories(cmd, "model")
+	completeFiles(cmd, "real", "pcap", "pcapng")
 	completeFiles(cmd, "out", "pcapng")
 	return cmd
 }
 
-func (p *Program) generate(o generateOptions) error {
+func (p *Program) generate(ctx context.Context, o generateOptions) error {
 	switch {
 	case o.model == "":
 		return usagef("generate: --model DIR is missing: the directory that train wrote")
 	case o.out == "":
 		return usagef("generate: --out FILE.pcapng is missing")
+	case o.real != nil && o.report == "":
+		return usagef("generate: --real is for --report FILE.json")
 	case o.count < 1:
 		return usagef("generate: --count %d: at least 1", o.count)
 	}
@@ -62,6 +70,12 @@ func (p *Program) generate(o generateOptions) error {
 	}
 	if len(o.labels) == 0 {
 		o.labels = m.Labels
+	}
+	var real corpus
+	if o.report != "" { // before the work of generating: what is missing shows at once
+		if real, err = p.realFor(o); err != nil {
+			return err
+		}
 	}
 	packets := make([][][]byte, len(o.labels))
 	for i, label := range o.labels {
@@ -81,5 +95,8 @@ func (p *Program) generate(o generateOptions) error {
 		ph.end(thousands(o.count) + " packets")
 	}
 	// The model's own time, so that the same seed gives the same file.
-	return writeGenerated(o.out, o.labels, packets, manifest.Created)
+	if err := writeGenerated(o.out, o.labels, packets, manifest.Created); err != nil || o.report == "" {
+		return err
+	}
+	return p.reportGenerated(ctx, o, manifest, real, packets)
 }

@@ -45,6 +45,7 @@ var mayImport = map[string][]string{
 	"internal/lab/veth":    {},
 	"internal/model":       {"internal/encoding", "internal/sgemm"},
 	"internal/packet":      {},
+	"internal/report":      {"internal/encoding", "internal/model", "internal/quality"},
 	"internal/quality":     {"internal/packet"},
 	"internal/sgemm":       {},
 	"internal/systemtest":  {},

@@ -100,7 +100,9 @@ func splitPackets(captured []packet.Packet) (trained, heldOut [][]byte, out left
 type corpus struct {
 	train   train.Data
 	heldOut [][][]byte // of each label; nil where capture files are learned whole
-	until   time.Time  // when the newest packet was captured; zero where that does not matter
+	// validated says that those held out chose the checkpoint.
+	validated bool
+	until     time.Time // when the newest packet was captured; zero where that does not matter
 }
 
 // trainData reads what the flags name.

@@ -137,7 +137,8 @@ func (p *Program) train(ctx context.Context, o trainOptions, flags *pflag.FlagSe
 	if err != nil {
 		return p.interrupted(o, t, result, err)
 	}
-	judged, err := p.measure(ctx, o, t.data, result.Model)
+	judgedBy := t.data.orValidation(result)
+	judged, err := p.measure(ctx, o, judgedBy, result.Model)
 	if err != nil {
 		return p.interrupted(o, t, result, err)
 	}
@@ -145,9 +146,12 @@ func (p *Program) train(ctx context.Context, o trainOptions, flags *pflag.FlagSe
 	if err != nil {
 		return err
 	}
-	report := trainReport(result)
+	if err := writeModelPage(dir, judgedBy.against(), judged.labels); err != nil {
+		return err
+	}
+	done := trainReport(result)
 	if o.json {
-		return json.NewEncoder(p.Stdout).Encode(trainEvent{Step: result.Steps, Steps: result.Steps, Model: dir, Report: &report})
+		return json.NewEncoder(p.Stdout).Encode(trainEvent{Step: result.Steps, Steps: result.Steps, Model: dir, Report: &done})
 	}
 	ph.end(thousands(result.Steps) + " steps; " + kept(o.recipe, result.Chosen))
 	_, err = fmt.Fprintf(p.Stdout, "model %s\n", dir)
@@ -191,14 +195,14 @@ func (p *Program) trainProgress(o trainOptions, ph *phase, now train.Progress) {
 
 func checkpointOf(c train.Checkpoint) model.Checkpoint {
 	return model.Checkpoint{
-		Step: c.Step, CriticLoss: c.CriticLoss, GeneratorLoss: c.GeneratorLoss, Distance: c.Distance, Seconds: c.Seconds,
+		Step: c.Step, CriticLoss: c.CriticLoss, GeneratorLoss: c.GeneratorLoss, Distance: c.Distance, Labels: c.Labels, Seconds: c.Seconds,
 	}
 }
 
 // trainingOf is what the manifest tells of a training.
 func trainingOf(r *train.Result, until time.Time) *model.Training {
 	t := &model.Training{
-		Step: r.Chosen, Steps: r.Steps, Seconds: r.WallSeconds, CPUSeconds: r.CPUSeconds, Packets: r.Packets, Until: until, Floor: r.Floor,
+		Step: r.Chosen, Steps: r.Steps, Seconds: r.WallSeconds, CPUSeconds: r.CPUSeconds, Packets: r.Packets, Until: until, Floor: r.Floor, Losses: r.Losses,
 	}
 	for _, c := range r.Curve {
 		t.Curve = append(t.Curve, checkpointOf(c))

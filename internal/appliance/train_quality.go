@@ -9,6 +9,7 @@ import (
 
 	"pacgan-appliance/internal/model"
 	"pacgan-appliance/internal/quality"
+	"pacgan-appliance/internal/report"
 )
 
 // measuredPackets is how many packets of each label the quality of a trained
@@ -17,7 +18,8 @@ const measuredPackets = 2000
 
 // measured is what training finds out about a model beside its own loss.
 type measured struct {
-	quality json.RawMessage // quality.Report of each label by its name; nil: nothing was held out
+	labels  []report.Label  // the new model's packets beside real ones
+	quality json.RawMessage // quality.Report of each label by its name
 	rival   *model.Rival    // the current model, measured in the same way; nil: there is none, or of other labels
 }
 
@@ -25,11 +27,11 @@ type measured struct {
 // has not seen.
 func (p *Program) measure(ctx context.Context, o trainOptions, data corpus, m *model.Model) (measured, error) {
 	var out measured
-	if data.heldOut == nil {
-		return out, nil
-	}
 	var err error
-	if out.quality, err = data.qualityOf(ctx, m, o.seed); err != nil {
+	if out.labels, err = data.labelsOf(ctx, m, measuredPackets, o.seed); err != nil {
+		return out, err
+	}
+	if out.quality, err = qualityOf(out.labels); err != nil || o.state == "" {
 		return out, err
 	}
 	models := filepath.Join(o.state, modelsDir)
@@ -50,14 +52,19 @@ func (p *Program) measure(ctx context.Context, o trainOptions, data corpus, m *m
 			return out, nil
 		}
 	}
+	packets, err := data.labelsOf(ctx, rival, measuredPackets, o.seed)
+	if err != nil {
+		return out, err
+	}
 	out.rival = &model.Rival{ID: id}
-	out.rival.Quality, err = data.qualityOf(ctx, rival, o.seed)
+	out.rival.Quality, err = qualityOf(packets)
 	return out, err
 }
 
-// qualityOf measures a model on every label that has packets held out.
-func (c corpus) qualityOf(ctx context.Context, m *model.Model, seed uint64) (json.RawMessage, error) {
-	reports := map[string]quality.Report{}
+// labelsOf generates packets of every label that has some held out, and
+// measures them.
+func (c corpus) labelsOf(ctx context.Context, m *model.Model, count int, seed uint64) ([]report.Label, error) {
+	var labels []report.Label
 	for i, set := range c.train {
 		if len(c.heldOut[i]) == 0 {
 			continue
@@ -66,16 +73,26 @@ func (c corpus) qualityOf(ctx context.Context, m *model.Model, seed uint64) (jso
 		if err != nil {
 			return nil, err
 		}
-		generated := make([][]byte, measuredPackets)
-		for n := range generated {
-			if generated[n], err = sampler.Next(nil); err != nil {
+		l := report.Label{Name: set.Label, Trained: set.Packets, Real: c.heldOut[i], Generated: make([][]byte, count)}
+		for n := range l.Generated {
+			if l.Generated[n], err = sampler.Next(nil); err != nil {
 				return nil, fmt.Errorf("generate %s: %w", set.Label, err)
 			}
 		}
-		reports[set.Label], err = quality.Measure(ctx, quality.Options{Seed: seed}, generated, set.Packets, c.heldOut[i])
+		l.Quality, err = quality.Measure(ctx, quality.Options{Seed: seed}, l.Generated, set.Packets, l.Real)
 		if err != nil {
 			return nil, fmt.Errorf("label %q: %w", set.Label, err)
 		}
+		labels = append(labels, l)
+	}
+	return labels, nil
+}
+
+// qualityOf is what a manifest says of a model's labels.
+func qualityOf(labels []report.Label) (json.RawMessage, error) {
+	reports := map[string]quality.Report{}
+	for _, l := range labels {
+		reports[l.Name] = l.Quality
 	}
 	return json.Marshal(reports)
 }

@@ -20,6 +20,14 @@ type Training struct {
 	Until      time.Time      `json:"until,omitzero"` // when the newest of them was captured; zero where files do not say
 	Floor      float64        `json:"floor"`          // Distance of real packets: what a perfect generator would reach
 	Curve      []Checkpoint   `json:"curve"`          // every checkpoint, step 0 first
+	Losses     []Loss         `json:"losses,omitempty"`
+}
+
+// Loss is the mean losses of the steps up to Step, from the Loss before on.
+type Loss struct {
+	Step      int     `json:"step"`
+	Critic    float64 `json:"critic"`
+	Generator float64 `json:"generator"`
 }
 
 // Checkpoint is one judged state of a generator in training.
@@ -28,7 +36,9 @@ type Checkpoint struct {
 	CriticLoss    float32 `json:"critic_loss"` // of the last step before it; 0 at step 0
 	GeneratorLoss float32 `json:"generator_loss"`
 	Distance      float64 `json:"distance"` // from validation packets, as train.Checkpoint defines it: 0 to 1
-	Seconds       float64 `json:"seconds"`  // since training began
+	// Labels are the distances of each label, whose mean Distance is.
+	Labels  []float64 `json:"labels,omitempty"`
+	Seconds float64   `json:"seconds"` // since training began
 }
 
 // State is what became of a model.

@@ -28,7 +28,7 @@ type Manifest struct {
 	ConfigHash string          `json:"config_hash"`
 	DataHash   string          `json:"data_hash"`
 	Training   *Training       `json:"training,omitempty"` // nil: not known, as in models of older versions
-	Quality    json.RawMessage `json:"quality,omitempty"`  // quality.Report of each label by its name, against held-out packets
+	Quality    json.RawMessage `json:"quality,omitempty"`  // quality.Report of each label by its name, against packets that it was not fitted to
 	Rival      *Rival          `json:"rival,omitempty"`    // nil: there was none
 	Judgement  *Judgement      `json:"judgement,omitempty"`
 	Software   string          `json:"software"` // version of the program that trained it

@@ -3,6 +3,8 @@ package train
 import (
 	"syscall"
 	"time"
+
+	"pacgan-appliance/internal/model"
 )
 
 // record is what a training has seen and decided so far.
@@ -15,17 +17,10 @@ type record struct {
 	ToBeat      float64      `json:"to_beat"`
 	Spread      float64      `json:"spread"`
 	Curve       []Checkpoint `json:"curve"`
-	Losses      []Loss       `json:"losses"`
-	Pending     Loss         `json:"pending"` // sums of the steps since the last of Losses
+	Losses      []model.Loss `json:"losses"`
+	Pending     model.Loss   `json:"pending"` // sums of the steps since the last of Losses
 	WallSeconds float64      `json:"wall_seconds"`
 	CPUSeconds  float64      `json:"cpu_seconds"`
-}
-
-// Loss is the mean losses of the steps up to Step, from the Loss before on.
-type Loss struct {
-	Step      int     `json:"step"`
-	Critic    float64 `json:"critic"`
-	Generator float64 `json:"generator"`
 }
 
 // mostLosses bounds the points of a loss curve.
@@ -40,8 +35,8 @@ func (r *record) lose(step, steps int, critic, generator float32) {
 	if step%each != 0 {
 		return
 	}
-	r.Losses = append(r.Losses, Loss{step, r.Pending.Critic / float64(each), r.Pending.Generator / float64(each)})
-	r.Pending = Loss{}
+	r.Losses = append(r.Losses, model.Loss{Step: step, Critic: r.Pending.Critic / float64(each), Generator: r.Pending.Generator / float64(each)})
+	r.Pending = model.Loss{}
 }
 
 // stopwatch measures a training that may be made by several processes.

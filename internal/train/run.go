@@ -222,6 +222,7 @@ func (r *run) finish() *Result {
 	result := &Result{
 		Model: r.chosen, Step0: r.step0, Chosen: r.Chosen, Steps: r.Steps, Curve: r.Curve, Losses: r.Losses, Floor: r.floor,
 		WallSeconds: r.WallSeconds, CPUSeconds: r.CPUSeconds, Packets: map[string]int{},
+		Fitted: r.split.train, Validation: r.split.validate,
 	}
 	for i, label := range r.split.labels {
 		result.Packets[label] = len(r.split.train[i]) + len(r.split.validate[i])

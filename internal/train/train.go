@@ -77,11 +77,14 @@ type Result struct {
 	Chosen int          // step of Model: the first whose Distance is lowest, and below Step0's by more than chance
 	Steps  int          // steps made
 	Curve  []Checkpoint // every checkpoint, step 0 first
-	Losses []Loss       // of all steps
+	Losses []model.Loss // of all steps
 	// Floor is the Distance of training packets to validation packets: what a perfect generator would reach.
 	Floor                   float64
 	WallSeconds, CPUSeconds float64
 	Packets                 map[string]int // of each label, training and validation together
+	// Fitted are the packets of each label that the generator was fitted to, Validation those that it was not: its
+	// checkpoints were chosen by them.
+	Fitted, Validation [][][]byte
 }
 
 // ErrDiverged is what training wraps when a loss is no finite number.

@@ -189,7 +189,7 @@ func call[P, R any](b *Browser, c cdp.Command[P, R], params P) {
 func (b *Browser) LeastContrast() float64 { return Evaluate[float64](b, leastContrast) }
 
 const leastContrast = `(() => {
-  const parse = (c) => (c.match(/[\d.]+/g) || []).map(Number);
+  const parse = (c) => (c.match(/[\d.]+/g) || []).map((v, i) => c.startsWith("color(srgb") && i < 3 ? 255 * v : Number(v));
   const luminance = (c) => [0.2126, 0.7152, 0.0722].reduce((sum, weight, i) => {
     const v = c[i] / 255;
     return sum + weight * (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
