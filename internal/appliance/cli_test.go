@@ -172,7 +172,7 @@ func TestMissingInterfaces(t *testing.T) {
 	got := []string{tapErr.Error(), wireErr.Error()}
 	want := []string{
 		"capture: no interface \"lan0\": see `ip link` for those there are, and gateway.lan in the config",
-		"verify: interface \"wan0\" does not exist: \"ip link\" lists those that do",
+		"gateway.wan: interface \"wan0\" does not exist: \"ip link\" lists those that do",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("errors (-want +got):\n%s", diff)

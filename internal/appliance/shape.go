@@ -29,7 +29,7 @@ func shapeOf(cfg config.Config) (shape, error) {
 	if g.NAT == config.NATAuto {
 		rule, err := masqueradingRule(g.WAN)
 		if err != nil {
-			return shape{}, fmt.Errorf(`gateway.nat "auto": %w`, err)
+			return shape{}, err
 		}
 		if rule != "" {
 			log.Info("this gateway masquerades: packets enter it from the clients' side", "rule", rule)
@@ -48,7 +48,11 @@ func shapeOf(cfg config.Config) (shape, error) {
 func masqueradingRule(wan string) (string, error) {
 	link, err := net.InterfaceByName(wan)
 	if err != nil {
-		return "", fmt.Errorf(`interface %q does not exist: "ip link" lists those that do`, wan)
+		return "", fmt.Errorf(`gateway.wan: interface %q does not exist: "ip link" lists those that do`, wan)
 	}
-	return gateway.Masquerade(wan, link.Index)
+	rule, err := gateway.Masquerade(wan, link.Index)
+	if err != nil {
+		return "", fmt.Errorf(`gateway.nat "auto": %w`, err)
+	}
+	return rule, nil
 }
