@@ -7,11 +7,13 @@ BINARY   := build/pacgan-appliance
 LDFLAGS  := -s -w -bindnow -X main.version=$(VERSION)
 PACKAGES := ./...
 
-# What the lab needs, what its system servers and the tests need, what looks at the page and the metrics, what compiles bpf/.
+# What the lab needs, what its system servers and the tests need, what looks at the page and the metrics, what compiles bpf/,
+# what the benchmarks are run against, what the packages are checked by.
 DEPS_LAB  := tcpdump
 DEPS_TEST := netbase iproute2 iptables nftables iputils-ping ethtool nginx-light unbound bind9-dnsutils curl procps gcc libc6-dev bpftool wireshark-common
 DEPS_PAGE := chromium fonts-dejavu-core prometheus
 DEPS_BPF  := clang-14 llvm-14 libbpf-dev linux-libc-dev
+DEPS_BENCH := tcpreplay netsniff-ng
 DEPS_PACKAGE := lintian rpmlint rpm cpio python3-magic
 
 # Under the race detector: what has goroutines of its own. -short leaves out training's long tests,
@@ -79,7 +81,9 @@ fuzz:
 		done; \
 	done
 
+# Ours and what one would use in its place, side by side: bench/results.json.
 bench:
+	@scripts/deps.sh $(DEPS_LAB) $(DEPS_TEST) $(DEPS_BENCH)
 	@$(GO) run ./bench $(if $(ONLY),-only $(ONLY))
 
 # Table II of the paper, redone: days, on one core. It goes on where it was stopped.

@@ -54,7 +54,37 @@ func TestCommittedResults(t *testing.T) {
 	if err := json.Unmarshal(b, &r); err != nil {
 		t.Fatal(err)
 	}
-	if len(r.Bench) != len(pairs()) {
-		t.Errorf("results.json has %d benchmarks of %d: run make bench", len(r.Bench), len(pairs()))
+	var want, got []string
+	for _, b := range benchmarks() {
+		want = append(want, b.name)
+	}
+	for _, b := range r.Bench {
+		got = append(got, b.Name)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("benchmarks of results.json (-want +got): run make bench\n%s", diff)
+	}
+}
+
+func TestWireFigures(t *testing.T) {
+	w := wireBenchmark{name: "inject-xdp", tool: "tcpreplay"}
+	tests := []struct {
+		name, out    string
+		ours, theirs float64 // 0: an error
+	}{
+		{"both", "cpu: x\nBenchmarkVersus/inject-xdp/tcpreplay-2 \t 5\t 275078 ours\t 506228 theirs\nPASS\n", 275078, 506228},
+		{"one processor, with ns/op", "BenchmarkVersus/inject-xdp/tcpreplay 5 10 ns/op 2.5e+05 ours 1 theirs\n", 250000, 1},
+		{"skipped", "PASS\n", 0, 0},
+		{"another's", "BenchmarkVersus/inject-xdp/trafgen-2 5 1 ours 2 theirs\n", 0, 0},
+		{"one side", "BenchmarkVersus/inject-xdp/tcpreplay-2 5 1 ours\n", 0, 0},
+		{"no number", "BenchmarkVersus/inject-xdp/tcpreplay-2 5 x ours 2 theirs\n", 0, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			ours, theirs, err := w.parse(tt.out)
+			if ours != tt.ours || theirs != tt.theirs || (err != nil) != (tt.ours == 0) {
+				t.Errorf("ours %v, theirs %v, error %v", ours, theirs, err)
+			}
+		})
 	}
 }

@@ -40,10 +40,10 @@ type result struct {
 	Ratio  float64 `json:"ratio"`
 	Unit   string  `json:"unit"`
 	Versus string  `json:"versus"`
+	Date   string  `json:"date"` // of its measurement
 }
 
 type results struct {
-	Date    string   `json:"date"`
 	Machine string   `json:"machine"`
 	Go      string   `json:"go"`
 	Bench   []result `json:"bench"`
@@ -53,7 +53,7 @@ func main() {
 	only := flag.String("only", "", "run the benchmark of this name alone")
 	out := flag.String("out", "bench/results.json", "`file` to write the results to")
 	flag.Parse()
-	runtime.GOMAXPROCS(1) // both sides on one core
+	runtime.GOMAXPROCS(1) // both sides of a pair on one core
 	if err := run(*only, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
@@ -62,19 +62,19 @@ func main() {
 
 func run(only, out string) error {
 	all := results{
-		Date:    time.Now().UTC().Format(time.DateOnly),
 		Machine: machine(),
 		Go:      runtime.Version() + " " + runtime.GOARCH,
 	}
-	for _, p := range pairs() {
-		if only != "" && p.name != only {
+	for _, b := range benchmarks() {
+		if only != "" && b.name != only {
 			continue
 		}
-		r, err := p.run()
+		r, err := b.run()
 		if err != nil {
-			return fmt.Errorf("%s: %w", p.name, err)
+			return fmt.Errorf("%s: %w", b.name, err)
 		}
 		fmt.Printf("bench %s ours=%.4g theirs=%.4g ratio=%.2f unit=%s\n", r.Name, r.Ours, r.Theirs, r.Ratio, r.Unit)
+		r.Date = time.Now().UTC().Format(time.DateOnly)
 		all.Bench = append(all.Bench, r)
 	}
 	if len(all.Bench) == 0 {
@@ -88,6 +88,23 @@ func run(only, out string) error {
 		return err
 	}
 	return os.WriteFile(out, append(b, '\n'), 0o644)
+}
+
+// benchmark is what main runs: a pair, or one of the wire.
+type benchmark struct {
+	name string
+	run  func() (result, error)
+}
+
+func benchmarks() []benchmark {
+	var all []benchmark
+	for _, p := range pairs() {
+		all = append(all, benchmark{p.name, p.run})
+	}
+	for _, w := range wireBenchmarks() {
+		all = append(all, benchmark{w.name, w.run})
+	}
+	return all
 }
 
 // run measures both sides in turns, so that a busy moment hits both.
