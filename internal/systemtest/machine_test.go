@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -121,6 +122,11 @@ func (m *machine) run(command string) string {
 // path is where a file of the machine is, here: --volatile hides what it writes from the tree.
 func (m *machine) path(path string) string { return "/proc/" + m.pid + "/root" + path }
 
+func (m *machine) exists(path string) bool {
+	_, err := os.Lstat(m.path(path))
+	return err == nil
+}
+
 func (m *machine) read(path string) string {
 	m.t.Helper()
 	b, err := os.ReadFile(m.path(path))
@@ -144,7 +150,15 @@ func (m *machine) edit(path string, oldNew ...string) {
 // property is what systemd says of the daemon's unit.
 func (m *machine) property(name string) string {
 	m.t.Helper()
-	return m.run("systemctl show pacgan-appliance --value --timestamp=us+utc -p " + name)
+	return m.run("systemctl show pacgan-appliance --value -p " + name)
+}
+
+// number is a property that is one.
+func (m *machine) number(name string) int {
+	m.t.Helper()
+	n, err := strconv.Atoi(m.property(name))
+	must(m.t, err)
+	return n
 }
 
 func must(tb testing.TB, err error) {
