@@ -2,6 +2,8 @@ package appliance
 
 import (
 	"io"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -17,6 +19,33 @@ func eachCommand(cmd *cobra.Command, f func(*cobra.Command)) {
 		if sub.IsAvailableCommand() {
 			eachCommand(sub, f)
 		}
+	}
+}
+
+// TestShippedReadme has the README's table of commands list each that there is, and no other.
+func TestShippedReadme(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	must(t, err)
+	_, table, found := strings.Cut(string(text), "\n## Commands\n")
+	if !found {
+		t.Fatal("README.md has no section of commands")
+	}
+	table, _, _ = strings.Cut(table, "\n## ")
+	listed := map[string]bool{}
+	for line := range strings.Lines(table) {
+		if cells := strings.Split(line, "|"); len(cells) == 4 {
+			for _, span := range regexp.MustCompile("`([a-z]+)").FindAllStringSubmatch(cells[1], -1) {
+				listed[span[1]] = true
+			}
+		}
+	}
+	there := map[string]bool{}
+	p := Program{Version: "test", Stdout: io.Discard, Stderr: io.Discard}
+	for _, cmd := range p.Command().Commands() {
+		there[cmd.Name()] = true
+	}
+	if diff := cmp.Diff(there, listed); diff != "" {
+		t.Errorf("commands of README.md (-program +table):\n%s", diff)
 	}
 }
 
