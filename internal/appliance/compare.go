@@ -32,3 +32,11 @@ func outcomeOf(generated uint64, s verify.Success) model.Outcome {
 
 // successOf is an outcome's success rate.
 func successOf(o model.Outcome) verify.Success { return verify.SuccessOf(o.Answered, o.Decided) }
+
+// passed is what became of a label's packets between two readings of its counts.
+func passed(before, after labelCounts) model.Outcome {
+	a, b := before.success(), after.success()
+	answered := b.Answered - a.Answered
+	decided := max(answered, b.Decided-min(a.Decided, b.Decided)) // while packets pass one count is behind another
+	return outcomeOf(after.Generated-before.Generated, verify.SuccessOf(answered, decided))
+}

@@ -114,8 +114,11 @@ func (s *Status) write(w io.Writer) error {
 	if s.Model != nil {
 		fmt.Fprintf(w, "model %s, recipe %s\n", s.Model.ID, s.Model.Recipe)
 	}
-	if s.Training != nil {
-		fmt.Fprintf(w, "training for %s: step %s of %s\n", roughly(seconds(s.Training.Seconds)), thousands(s.Training.Step), thousands(s.Training.Steps))
+	if t := s.Training; t != nil && t.Trying {
+		fmt.Fprintf(w, "trying a new model, recipe %s, trained because of %s\n", t.Recipe, t.Why)
+	} else if t != nil {
+		fmt.Fprintf(w, "training, recipe %s, for %s: step %s of %s; because of %s\n",
+			t.Recipe, roughly(seconds(t.Seconds)), thousands(t.Step), thousands(t.Steps), t.Why)
 	}
 	if s.TrainingError != "" {
 		fmt.Fprintf(w, "last training failed: %s\n", s.TrainingError)

@@ -18,7 +18,7 @@ func TestStatusForAPerson(t *testing.T) {
 	dns.Ceiling = &ceiling
 	s := Status{
 		Line: "injecting 50/s", UptimeSeconds: 7300, Started: time.Unix(1e6, 0), CountsSince: time.Unix(0, 0), Model: &ModelStatus{ID: "m1", Recipe: "gan"},
-		Training: &TrainingStatus{Seconds: 61, Step: 1200, Steps: 4500}, TrainingError: "no memory",
+		Training: &TrainingStatus{Why: "the schedule: @every 1h", Recipe: "gan", Seconds: 61, Step: 1200, Steps: 4500}, TrainingError: "no memory",
 		Warnings: DropStatus{Cable: 1200, Wire: 3}.warnings("wan0"),
 		Tasks: []TaskStatus{
 			{Name: "capture", Running: true},
@@ -30,7 +30,7 @@ func TestStatusForAPerson(t *testing.T) {
 	}
 	want := `injecting 50/s; up 2 h, counts since 1970-01-01T00:00:00Z
 model m1, recipe gan
-training for 1 min: step 1,200 of 4,500
+training, recipe gan, for 1 min: step 1,200 of 4,500; because of the schedule: @every 1h
 last training failed: no memory
 nothing is let out: safety.allow is empty; write allow = ["NETWORK/BITS"] under [safety], the test servers' networks
 warning: 1,200 packets lost between the socket and the guard: see "ip -s link show inj0", and whether the guard is still attached

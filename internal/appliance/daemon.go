@@ -74,6 +74,7 @@ type service struct {
 	valve      *valve
 	trainer    *trainer
 	tasks      *supervisor
+	trying     sync.Mutex // one trial at a time
 	changing   sync.Mutex // one pause, resume, reload or new model at a time
 }
 

@@ -196,9 +196,15 @@ func TestControl(t *testing.T) {
 		t.Errorf("%d generated, %d accounted for", paused.All.Generated, got)
 	}
 	d.mustDo(t, "training with recipe tree", "train", "now")
-	eventually(t, "no new model", func() bool { return d.status(t).Model.ID != paused.Model.ID })
+	eventually(t, "the new model is not trained", func() bool {
+		s := d.status(t)
+		return s.Training != nil && s.Training.Trying
+	})
 	if n := len(witnessSecond(t)); n > 0 {
-		t.Errorf("%d packets left after a new model took over, while paused", n)
+		t.Errorf("%d packets of a new model left while paused", n)
+	}
+	if id := d.status(t).Model.ID; id != paused.Model.ID {
+		t.Errorf("model %s took over untried", id)
 	}
 
 	d.mustDo(t, "resumed", "resume")
@@ -206,6 +212,7 @@ func TestControl(t *testing.T) {
 		s := d.status(t)
 		return s.State == stateInjecting && s.All.Answered > paused.All.Answered+100
 	})
+	eventually(t, "the new model does not take over", func() bool { return d.status(t).Model.ID != paused.Model.ID })
 	d.checkStatus(t)
 	if took := d.stop(t); took > 5*time.Second {
 		t.Errorf("SIGTERM took %v", took)

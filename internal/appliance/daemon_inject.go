@@ -83,6 +83,24 @@ func (v *valve) fill(main *source, control *controls) {
 	v.changedLocked()
 }
 
+// try has a trial's packets injected beside the others, until they are sent or
+// ctx ends. The trial holds controls back until its release.
+func (v *valve) try(ctx context.Context, t *trial) error {
+	v.mu.Lock()
+	v.feed.trial.Store(t)
+	v.changedLocked()
+	v.mu.Unlock()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.sent:
+		return nil
+	}
+}
+
+// release ends the trial under way.
+func (v *valve) release() { v.feed.trial.Store(nil) }
+
 func (v *valve) changedLocked() {
 	close(v.changed)
 	v.changed = make(chan struct{})

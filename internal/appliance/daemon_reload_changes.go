@@ -27,6 +27,7 @@ func settings() []setting {
 		{"label", true, func(c config.Config) any { return c.Labels }},
 		{"train.schedule", true, func(c config.Config) any { return c.Train.Schedule }},
 		{"train.min_packets", true, func(c config.Config) any { return c.Train.MinPackets }},
+		{"train.new_packets", true, func(c config.Config) any { return c.Train.NewPackets }},
 		{"train.recipe", true, func(c config.Config) any { return c.Train.Recipe }},
 		{"train.max_memory", true, func(c config.Config) any { return c.Train.MaxMemory }},
 		{"inject.rate", true, func(c config.Config) any { return c.Inject.Rate }},

@@ -45,6 +45,9 @@ type ModelStatus struct {
 
 // TrainingStatus is how far the training under way is.
 type TrainingStatus struct {
+	Why     string  `json:"why"`
+	Recipe  string  `json:"recipe"`
+	Trying  bool    `json:"trying"` // it is trained, and some of its packets are injected to try it
 	Seconds float64 `json:"seconds"`
 	Step    int     `json:"step"`
 	Steps   int     `json:"steps"` // 0: not known yet
@@ -197,7 +200,9 @@ func (s *service) status() (Status, error) {
 // describe fills in the training under way, and why the last one failed.
 func (t *trainer) describe(out *Status, now time.Time) {
 	if r := t.running.Load(); r != nil {
-		out.Training = &TrainingStatus{Seconds: now.Sub(r.began).Seconds()}
+		out.Training = &TrainingStatus{
+			Why: r.why, Recipe: string(r.recipe), Trying: r.trying.Load(), Seconds: now.Sub(r.began).Seconds(),
+		}
 		e := r.curve.latest()
 		out.Training.Step, out.Training.Steps = e.Step, e.Steps
 	}

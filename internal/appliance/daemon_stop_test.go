@@ -21,7 +21,8 @@ func TestStopWhileTraining(t *testing.T) {
 	}
 	eventually(t, "the training does not start", func() bool {
 		s := d.status(t)
-		return s.State == stateTraining && s.Training != nil && s.Training.Step > 1
+		t := s.Training
+		return t != nil && t.Recipe == "gan" && t.Step > 1 && s.State == stateInjecting && s.Model.Recipe == "tree" // meanwhile
 	})
 	d.mustRefuseLike(t, `^pacgan-appliance: train: a training is under way for [0-9]+ s\n$`, "train", "now")
 	if took := d.stop(t); took > 5*time.Second {

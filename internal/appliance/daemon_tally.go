@@ -41,3 +41,14 @@ func (t tally) ceiling() *model.Outcome {
 	out := outcomeOf(all.Generated, all.success())
 	return &out
 }
+
+// of are the counts of one label's packets of an origin; zero where there are
+// none.
+func (t tally) of(o origin, label string) labelCounts {
+	for _, c := range t[o] {
+		if c.name == label {
+			return c
+		}
+	}
+	return labelCounts{name: label}
+}

@@ -3,7 +3,6 @@ package appliance
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -11,20 +10,14 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/robfig/cron/v3"
-
 	"pacgan-appliance/internal/config"
 	"pacgan-appliance/internal/model"
 	"pacgan-appliance/internal/train"
 )
 
-const (
-	pollInterval  = time.Second      // whether there are enough packets, or it is time
-	retryInterval = 10 * time.Minute // a first training that failed
-	// stopGrace is how long a training that is stopped may take to save its
-	// best model; the child does not outlive the daemon anyway.
-	stopGrace = 3 * time.Second
-)
+// stopGrace is how long a training that is stopped may take to save its state;
+// the child does not outlive the daemon anyway.
+const stopGrace = 3 * time.Second
 
 // trainer is what the daemon knows of its trainings.
 type trainer struct {
@@ -35,9 +28,10 @@ type trainer struct {
 }
 
 type runningTraining struct {
+	occasion
 	began  time.Time
-	recipe config.Recipe
 	curve  trainCurve
+	trying atomic.Bool // it is trained, and now tried
 }
 
 type finishedTraining struct {
@@ -56,148 +50,48 @@ func (t *trainer) alive(ctx context.Context) error {
 	return t.polled.alive(ctx)
 }
 
-// timetable says when a training on schedule is due.
-type timetable struct {
-	text     string // of the schedule that next is from
-	schedule cron.Schedule
-	next     time.Time
+// occasion is why a model is trained.
+type occasion struct {
+	why    string // one line for a person
+	recipe config.Recipe
+	since  time.Time // what was captured before is not learned; zero: all is
 }
 
-// due reports whether a training is due now, by a schedule that may change.
-func (t *timetable) due(text string, now time.Time) (bool, error) {
-	if text != t.text {
-		schedule, err := cron.ParseStandard(text)
-		if err != nil {
-			return false, fmt.Errorf("train.schedule: %w", err)
-		}
-		t.text, t.schedule = text, schedule
-		t.restart(now)
-	}
-	return !t.next.IsZero() && !now.Before(t.next), nil
-}
-
-// restart counts from now on: a training has ended.
-func (t *timetable) restart(now time.Time) { t.next = t.schedule.Next(now) }
-
-// trainAlways trains a first model, and one for a label that the one in use has
-// not learned, as soon as there are enough packets,
-// further ones on the schedule, and one whenever it is asked to.
-func (s *service) trainAlways(ctx context.Context) error {
-	var table timetable
-	var retry time.Time
-	tick := time.NewTicker(pollInterval)
-	defer tick.Stop()
-	if train.Unfinished(s.trainingDir()) {
-		select {
-		case s.trainer.request <- struct{}{}:
-		default: // one is asked for already
-		}
-	}
-	for {
-		s.trainer.polled.beat()
-		asked := false
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-s.trainer.request:
-			asked = true
-		case <-tick.C:
-		}
-		if err := s.replay(); err != nil {
-			return err
-		}
-		now := time.Now()
-		due, err := table.due(s.cfg.Load().Train.Schedule, now)
-		if err != nil {
-			return err
-		}
-		live := s.current.Load()
-		first := live == nil || len(live.lacks) > 0
-		missing := s.missing()
-		switch {
-		case s.replays() && !asked: // nothing is drawn from models
-		case asked, first && missing == "" && now.After(retry), due && missing == "":
-			if !s.train(ctx) {
-				retry = time.Now().Add(retryInterval)
-			}
-			table.restart(time.Now())
-		case live != nil && due:
-			s.log.Warn("not trained on schedule: too few packets", "missing", missing)
-			table.restart(now)
-		}
-	}
-}
-
-// shortfall is a label with too few packets to train.
-type shortfall struct {
-	Label string `json:"label"`
-	Have  int    `json:"have"`
-	Need  int    `json:"need"`
-}
-
-// shortfalls are the labels that have too few packets, in the config's order.
-func (s *service) shortfalls() []shortfall {
-	cfg := s.cfg.Load()
-	out := []shortfall{}
-	for _, l := range cfg.Labels {
-		if n := s.store.Count(l.Name); n < cfg.Train.MinPackets {
-			out = append(out, shortfall{l.Name, n, cfg.Train.MinPackets})
-		}
-	}
-	return out
-}
-
-// missing says which labels have too few packets to train, "" where none has.
-func (s *service) missing() string {
-	var parts []string
-	for _, m := range s.shortfalls() {
-		parts = append(parts, fmt.Sprintf("%s %s of %s", m.Label, thousands(m.Have), thousands(m.Need)))
-	}
-	return strings.Join(parts, ", ")
-}
-
-// requestTraining asks for a training now.
-func (s *service) requestTraining() (string, error) {
-	if r := s.trainer.running.Load(); r != nil {
-		return "", fmt.Errorf("a training is under way for %s", roughly(time.Since(r.began)))
-	}
-	if missing := s.missing(); missing != "" {
-		return "", fmt.Errorf("too few packets: %s", missing)
-	}
-	select {
-	case s.trainer.request <- struct{}{}:
-	default: // one is asked for already
-	}
-	return "training with recipe " + string(s.cfg.Load().Train.Recipe), nil
-}
-
-// train trains a model in a child process and takes it up. A failure is
-// logged, and the model in use stays.
-func (s *service) train(ctx context.Context) bool {
-	running := &runningTraining{began: time.Now(), recipe: s.cfg.Load().Train.Recipe}
+// train trains a model in a child process, and has it take over if it is at
+// least as good. It reports whether it did. A failure is logged, and the model
+// in use stays.
+func (s *service) train(ctx context.Context, o occasion) bool {
+	running := &runningTraining{began: time.Now(), occasion: o}
 	s.trainer.running.Store(running)
 	defer s.trainer.running.Store(nil)
-	err := s.store.Sync()
-	var last trainEvent
-	if err == nil {
-		last, err = s.trainOrResume(ctx, running)
-	}
+	promoted, err := s.trainAndJudge(ctx, running)
 	if ctx.Err() != nil {
 		return false
-	}
-	if err == nil {
-		id := filepath.Base(last.Model)
-		if err = s.use(id); err == nil {
-			err = model.Promote(s.models, id)
-		}
 	}
 	s.trainer.last.Store(&finishedTraining{time.Now(), err})
 	if err != nil {
 		s.log.Error("training failed; the model in use, if any, stays", "error", err)
-		return false
+	}
+	return promoted
+}
+
+func (s *service) trainAndJudge(ctx context.Context, running *runningTraining) (promoted bool, err error) {
+	if err := s.store.Sync(); err != nil {
+		return false, err
+	}
+	s.log.Info("training", "recipe", running.recipe, "why", running.why)
+	last, err := s.trainOrResume(ctx, running)
+	if err != nil {
+		return false, err
 	}
 	s.log.Info("trained", "model", last.Model, "seconds", last.Report.Seconds, "steps", last.Report.Steps, "chosen", last.Report.Chosen)
-	return true
+	running.trying.Store(true)
+	id := filepath.Base(last.Model)
+	j, err := s.judge(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	return j.State == model.StatePromoted, s.decide(id, j)
 }
 
 // trainOrResume goes on with a training that was stopped or killed, if there is one, and trains anew where that fails:
@@ -205,18 +99,24 @@ func (s *service) train(ctx context.Context) bool {
 func (s *service) trainOrResume(ctx context.Context, running *runningTraining) (trainEvent, error) {
 	cfg := s.cfg.Load()
 	args := []string{"--state", cfg.State.Dir, "--only", strings.Join(labelNames(*cfg), ","), "--recipe", string(running.recipe)}
-	if train.Unfinished(s.trainingDir()) {
-		s.log.Info("going on with an unfinished training")
-		last, err := s.trainProcess(ctx, running, append(args, "--resume"))
-		if err == nil || ctx.Err() != nil {
-			return last, err
+	anew := !running.since.IsZero() // what an unfinished training learns is not what is wanted now
+	if train.Unfinished(s.trainingDir()) && running.recipe != config.RecipeTree {
+		if !anew {
+			s.log.Info("going on with an unfinished training")
+			last, err := s.trainProcess(ctx, running, append(args, "--resume"))
+			if err == nil || ctx.Err() != nil {
+				return last, err
+			}
+			s.log.Warn("the unfinished training is given up", "error", err)
 		}
-		s.log.Warn("the unfinished training is given up", "error", err)
 		if err := os.RemoveAll(s.trainingDir()); err != nil {
 			return trainEvent{}, err
 		}
 	}
-	return s.trainProcess(ctx, running, append(args, "--seed", strconv.FormatInt(time.Now().UnixNano(), 10)))
+	if anew {
+		args = append(args, "--since", running.since.Format(time.RFC3339Nano), "--least", strconv.Itoa(cfg.Train.MinPackets))
+	}
+	return s.trainProcess(ctx, running, append(args, "--seed", strconv.FormatUint(seedNow(), 10)))
 }
 
 // trainingDir is where a training of the daemon's keeps its state.
@@ -230,7 +130,6 @@ func (s *service) trainProcess(ctx context.Context, running *runningTraining, ar
 		last trainEvent
 		err  error
 	}
-	s.log.Info("training", "recipe", running.recipe)
 	done := make(chan result, 1)
 	go func() {
 		last, err := trainChild(ctx, s.cfg.Load().Train.MaxMemory, args, running.curve.add)

@@ -74,7 +74,7 @@ func (g gate) tried(c *model.Canary) (model.State, string) {
 		if l.Model.Decided > 0 {
 			asked++
 		}
-		if l.Model.Decided > 0 && l.Model.Answered == 0 && l.Ceiling.Decided > 0 && l.Ceiling.Answered == 0 {
+		if l.Model.Decided > 0 && l.Model.Answered+l.Current.Answered+l.Ceiling.Answered == 0 && l.Ceiling.Decided > 0 {
 			silent = append(silent, fmt.Sprintf("%s %d", l.Label, l.Ceiling.Decided))
 			continue // what the network does not answer says nothing about the model
 		}

@@ -72,6 +72,8 @@ func TestGateTried(t *testing.T) {
 			"the network answers nothing, of captured packets neither (dns 20): promoted untried, since there is no other"},
 		{"dead network", false, canaryOf(0, 0, 0), aside,
 			"the network answers nothing, of captured packets neither (dns 20): it could not be tried"},
+		{"not a dead network: the current model is answered", false, canaryOf(0, 200, 0), aside,
+			"dns: 0 of 200 packets answered, of the current model's 200 of 200"},
 		{"both as bad", false, canaryOf(0, 0, 20), promoted, "not worse than the current model; answered: dns 0 of 200"},
 		{"duplicates", false, with(canaryOf(200, 200, 20), func(l *model.CanaryLabel) { l.Variety.Duplicates = 30 }), aside,
 			"dns: 30 of 200 packets are duplicates, of the current model's 0"},

@@ -115,20 +115,31 @@ func (p *Program) trainData(o trainOptions) (corpus, error) {
 	if err != nil {
 		return corpus{}, err
 	}
-	data, err := p.storeData(store, o.only)
+	data, err := p.storeData(store, o)
 	return data, errors.Join(err, store.Close())
 }
 
-// storeData reads the named labels of a store; without names, all.
-func (p *Program) storeData(store *dataset.Store, only []string) (corpus, error) {
+// storeData reads the labels of a store that the flags name; without names, all.
+func (p *Program) storeData(store *dataset.Store, o trainOptions) (corpus, error) {
 	var data corpus
+	only := o.only
 	if len(only) == 0 {
 		only = store.Labels()
+	}
+	var since time.Time
+	if o.since != "" {
+		var err error
+		if since, err = time.Parse(time.RFC3339Nano, o.since); err != nil {
+			return corpus{}, usagef("--since %q: must be a time such as 2026-01-02T15:04:05Z", o.since)
+		}
 	}
 	for _, label := range only {
 		captured, err := store.Read(label, 0)
 		if err != nil {
 			return corpus{}, err
+		}
+		if o.since != "" {
+			captured = newest(captured, since, o.least)
 		}
 		for _, c := range captured {
 			if c.Time.After(data.until) {
@@ -143,6 +154,16 @@ func (p *Program) storeData(store *dataset.Store, only []string) (corpus, error)
 		data.heldOut = append(data.heldOut, heldOut)
 	}
 	return data, nil
+}
+
+// newest are the packets that were captured after a time, and at least so many
+// of the last ones.
+func newest(captured []packet.Packet, since time.Time, least int) []packet.Packet {
+	first := slices.IndexFunc(captured, func(p packet.Packet) bool { return p.Time.After(since) })
+	if first < 0 {
+		first = len(captured)
+	}
+	return captured[max(0, min(first, len(captured)-least)):]
 }
 
 // filesData reads capture files; several of one label are joined. What cannot

@@ -62,8 +62,8 @@ func (r *recent) load(store *dataset.Store, labels []string) error {
 	return nil
 }
 
-// offer takes up a captured packet where there is room for it. A frame without
-// an IP packet is passed over.
+// offer takes up a captured packet where there is room for it. What a generator
+// does not learn is passed over.
 func (r *recent) offer(p packet.Packet) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -77,11 +77,11 @@ func (r *recent) offer(p packet.Packet) {
 	if !ripe && !l.hasRoom(p.Time) {
 		return
 	}
-	ip, err := packet.IPOf(p.Frame)
-	if err != nil {
+	ip, _ := ipPackets([]packet.Packet{p}) // as a generator would learn it
+	if len(ip) == 0 {
 		return
 	}
-	kept := recentPacket{p.Time, slices.Clone(ip)}
+	kept := recentPacket{p.Time, ip[0]}
 	if ripe {
 		l.keep(kept)
 		return

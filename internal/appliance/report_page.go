@@ -156,6 +156,6 @@ func (p *Program) realOf(o generateOptions) (corpus, error) {
 	if err != nil {
 		return corpus{}, err
 	}
-	c, err := p.storeData(store, o.labels)
+	c, err := p.storeData(store, trainOptions{only: o.labels})
 	return c, errors.Join(err, store.Close())
 }

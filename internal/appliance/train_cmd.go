@@ -38,6 +38,8 @@ type trainOptions struct {
 	steps     int
 	seed      uint64
 	threads   int
+	since     string // RFC 3339, with --state
+	least     int    // packets of a label, however old, where --since leaves fewer
 	resume    bool
 	saveEvery time.Duration
 	json      bool
@@ -79,6 +81,8 @@ func (p *Program) trainCommand() *cobra.Command {
 	flags.IntVar(&o.steps, "steps", 0, "steps of adversarial training; 0: the recipe's default")
 	flags.Uint64Var(&o.seed, "seed", 1, "the same seed, data and threads give the same model")
 	flags.IntVar(&o.threads, "threads", 0, "threads that compute; 0: one for each processor")
+	flags.StringVar(&o.since, "since", "", "with --state: learn what was captured after this `time` alone, such as 2026-01-02T15:04:05Z")
+	flags.IntVar(&o.least, "least", 500, "with --since: learn at least so many packets of each label, older ones where there are too few")
 	flags.BoolVar(&o.resume, "resume", false, "go on with the unfinished training of this --out or --state, if there is one")
 	flags.DurationVar(&o.saveEvery, "save-every", time.Minute, "time between two states that --resume goes on from")
 	flags.BoolVar(&o.json, "json", false, "progress and result as lines of JSON on standard output")
@@ -114,6 +118,8 @@ func (o trainOptions) check() error {
 		return errors.New("train: name packets to learn: --label NAME=FILE.pcap, or --state DIR")
 	case len(o.labels) > 0 && o.out == "":
 		return errors.New("train: --out DIR is missing: where the model goes")
+	case o.since != "" && o.state == "":
+		return errors.New("train: --since is for --state")
 	case o.saveEvery <= 0:
 		return fmt.Errorf("train: --save-every %v: must be more than 0", o.saveEvery)
 	case len(o.paper) > 0 && o.recipe != string(model.RecipePaper) && !o.resume:

@@ -51,6 +51,7 @@ type Label struct {
 type Train struct {
 	Schedule   string // cron's five fields or @every, valid by robfig/cron's standard parser
 	MinPackets int    // of each label, before it is trained
+	NewPackets int    // of each label since the last training, to train before the schedule does; 0: never
 	Recipe     Recipe
 	MaxMemory  ByteSize // of the training process
 }
@@ -105,7 +106,7 @@ func Default() Config {
 	return Config{
 		Gateway: Gateway{NAT: NATAuto},
 		Safety:  Safety{MaxRate: 1000},
-		Train:   Train{Schedule: "0 */6 * * *", MinPackets: 500, Recipe: RecipeGAN, MaxMemory: 2 << 30},
+		Train:   Train{Schedule: "0 */6 * * *", MinPackets: 500, NewPackets: 10_000, Recipe: RecipeGAN, MaxMemory: 2 << 30},
 		Inject:  Inject{Rate: Rate{PerSecond: 50}, Source: SourceModel, SourceAddress: SourceAddressAuto, Engine: EngineSendmmsg, Timeout: 2 * time.Second},
 		State:   State{Dir: "/var/lib/pacgan-appliance", MaxBytes: 2 << 30},
 		Web:     Web{Listen: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 9746)},

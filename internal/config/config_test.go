@@ -96,6 +96,7 @@ filter = "ip"
 [train]
 schedule = "@every 90m"
 min_packets = 16
+new_packets = 0
 recipe = "tree"
 max_memory = "512MiB"
 [inject]

@@ -46,7 +46,7 @@ config.toml:4: label 2: name is missing: 1 to 32 of a-z, 0-9 and "-"`},
 		{"unknown section", minimal + "[safty]\nallow = []\n", `
 config.toml:7: unknown section "safty": known are gateway, safety, label, train, inject, state, web, ids, log`},
 		{"unknown key", minimal + "[train]\nrecipie = \"gan\"\n", `
-config.toml:8: unknown key "recipie" in [train]: known are schedule, min_packets, recipe, max_memory`},
+config.toml:8: unknown key "recipie" in [train]: known are schedule, min_packets, new_packets, recipe, max_memory`},
 		{"unknown key in the second label", minimal + "\n[[label]]\nname = \"a\"\nfiltre = \"ip\"\nfilter = \"ip\"\n", `
 config.toml:10: unknown key "filtre" in [[label]]: known are name, filter, answer, accept, contains, malicious, share`},
 		{"a table for a value", minimal + "[inject.rate]\nsoft = 1\n", `
@@ -123,11 +123,12 @@ config.toml:13: label "http": accept "20x": must be a status such as "200", "2xx
 config.toml:13: label "http": accept 200: must be a string in quotes
 config.toml:14: label "http": contains 7: must be a string in quotes
 config.toml:19: label "web": accept "2xx": must be a list such as ["NXDOMAIN"] or ["2xx", "404"]`},
-		{"train", minimal + "[train]\nschedule = \"0 25 * * *\"\nmin_packets = 3\nrecipe = \"magic\"\nmax_memory = \"1MiB\"\n", `
+		{"train", minimal + "[train]\nschedule = \"0 25 * * *\"\nmin_packets = 3\nrecipe = \"magic\"\nmax_memory = \"1MiB\"\nnew_packets = 5\n", `
 config.toml:8: train.schedule "0 25 * * *": end of range (25) above maximum (23): 25; must be five cron fields such as "0 */6 * * *", or "@every 6h"
 config.toml:9: train.min_packets 3: must be a whole number of packets, at least 16
 config.toml:10: train.recipe "magic": must be one of gan, paper, tree
-config.toml:11: train.max_memory "1MiB": must be at least 64MiB`},
+config.toml:11: train.max_memory "1MiB": must be at least 64MiB
+config.toml:12: train.new_packets 5: must be a whole number of packets, at least 16, or 0 to train on the schedule alone`},
 		{"inject", minimal + "[inject]\nrate = \"fast\"\nsource = \"pcap\"\nsource_address = \"mine\"\nengine = \"dpdk\"\ntimeout = 2\n", `
 config.toml:8: inject.rate "fast": must be a number above 0, at most 10000000, in packets per second, or "learned"
 config.toml:9: inject.source "pcap": must be one of model, capture

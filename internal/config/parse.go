@@ -97,6 +97,7 @@ func (p *parser) read(r raw) {
 	p.labels(r.Label)
 	setKey(p, "train.schedule", r.Train.Schedule, &c.Train.Schedule, schedule)
 	setKey(p, "train.min_packets", r.Train.MinPackets, &c.Train.MinPackets, minPackets)
+	setKey(p, "train.new_packets", r.Train.NewPackets, &c.Train.NewPackets, newPackets)
 	setKey(p, "train.recipe", r.Train.Recipe, &c.Train.Recipe, oneOf(RecipeGAN, RecipePaper, RecipeTree))
 	setKey(p, "train.max_memory", r.Train.MaxMemory, &c.Train.MaxMemory, atLeast(MinTrainMemory))
 	setKey(p, "inject.rate", r.Inject.Rate, &c.Inject.Rate, rate)

@@ -48,6 +48,7 @@ type rawLabel struct {
 type rawTrain struct {
 	Schedule   any `toml:"schedule"`
 	MinPackets any `toml:"min_packets"`
+	NewPackets any `toml:"new_packets"`
 	Recipe     any `toml:"recipe"`
 	MaxMemory  any `toml:"max_memory"`
 }

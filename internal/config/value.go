@@ -123,6 +123,14 @@ func minPackets(v any) (int, error) {
 	return int(n), nil
 }
 
+func newPackets(v any) (int, error) {
+	n, ok := v.(int64)
+	if !ok || n != 0 && n < MinTrainable || n > math.MaxInt32 {
+		return 0, fmt.Errorf("must be a whole number of packets, at least %d, or 0 to train on the schedule alone", MinTrainable)
+	}
+	return int(n), nil
+}
+
 func rate(v any) (Rate, error) {
 	if v == "learned" {
 		return Rate{Learned: true}, nil

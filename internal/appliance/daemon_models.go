@@ -1,0 +1,87 @@
+package appliance
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"pacgan-appliance/internal/model"
+)
+
+// keepModels is how many models beside the current one are kept, to go back to.
+const keepModels = 10
+
+// judge decides by its quality, and by injecting some of its packets, whether
+// a new model takes over.
+func (s *service) judge(ctx context.Context, id string) (model.Judgement, error) {
+	manifest, err := model.ReadManifest(filepath.Join(s.models, id))
+	if err != nil {
+		return model.Judgement{}, err
+	}
+	g := gate{labels: labelNames(*s.cfg.Load()), first: true}
+	if live := s.current.Load(); live != nil {
+		g.first = false
+		if g.quality, err = reportsOf(manifest.Quality); err != nil {
+			return model.Judgement{}, err
+		}
+		if r := manifest.Rival; r != nil && r.ID == live.id {
+			if g.rival, err = reportsOf(r.Quality); err != nil {
+				return model.Judgement{}, err
+			}
+		}
+	}
+	if faults := g.held(); len(faults) > 0 {
+		return model.Judgement{State: model.StateAside, Reason: strings.Join(faults, "; "), At: time.Now()}, nil
+	}
+	s.log.Info("trying the new model", "model", id, "packets", canaryPackets)
+	c, err := s.canary(ctx, id)
+	if err != nil {
+		return model.Judgement{}, fmt.Errorf("canary: %w", err)
+	}
+	j := model.Judgement{At: time.Now(), Canary: c}
+	j.State, j.Reason = g.tried(c)
+	return j, nil
+}
+
+// decide does with a new model what was judged, and removes the oldest ones.
+func (s *service) decide(id string, j model.Judgement) error {
+	if j.State != model.StatePromoted {
+		s.log.Warn("the new model is kept aside", "model", id, "reason", j.Reason)
+		if err := model.Judge(s.models, id, j); err != nil {
+			return err
+		}
+	} else if err := s.promote(id, j); err != nil {
+		return err
+	}
+	removed, err := model.Prune(s.models, keepModels)
+	if len(removed) > 0 {
+		s.log.Info("removed the oldest models", "models", strings.Join(removed, ", "))
+	}
+	return err
+}
+
+// promote has packets drawn from a model, and from the next start on.
+func (s *service) promote(id string, j model.Judgement) error {
+	m, manifest, err := model.Load(filepath.Join(s.models, id))
+	if err != nil {
+		return err
+	}
+	manifest.Judgement = &j
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	mixed, err := s.mixtureOf(id, manifest, m, *s.cfg.Load())
+	if err != nil {
+		return err
+	}
+	if err := model.Judge(s.models, id, j); err != nil {
+		return err
+	}
+	if err := model.Promote(s.models, id); err != nil {
+		return err
+	}
+	s.log.Info("promoted", "model", id, "reason", j.Reason)
+	s.draw(mixed)
+	return nil
+}

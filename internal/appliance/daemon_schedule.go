@@ -1,0 +1,230 @@
+package appliance
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/robfig/cron/v3"
+
+	"pacgan-appliance/internal/config"
+	"pacgan-appliance/internal/train"
+)
+
+const (
+	pollInterval  = time.Second      // whether there are enough packets, or it is time
+	retryInterval = 10 * time.Minute // a first training that failed
+	// newPacketsInterval is the least time between a training and another one
+	// for the sake of new packets.
+	newPacketsInterval = time.Hour
+)
+
+// timetable says when a training on schedule is due.
+type timetable struct {
+	text     string // of the schedule that next is from
+	schedule cron.Schedule
+	next     time.Time
+}
+
+// due reports whether a training is due now, by a schedule that may change.
+func (t *timetable) due(text string, now time.Time) (bool, error) {
+	if text != t.text {
+		schedule, err := cron.ParseStandard(text)
+		if err != nil {
+			return false, fmt.Errorf("train.schedule: %w", err)
+		}
+		t.text, t.schedule = text, schedule
+		t.restart(now)
+	}
+	return !t.next.IsZero() && !now.Before(t.next), nil
+}
+
+// restart counts from now on: a training has ended.
+func (t *timetable) restart(now time.Time) { t.next = t.schedule.Next(now) }
+
+// scheduler says when to train. It is for one goroutine.
+type scheduler struct {
+	*service
+	table   timetable
+	retry   time.Time         // before it no further try to get a first model
+	trained time.Time         // when the last training ended
+	counted map[string]uint64 // packets captured of each label when it began
+}
+
+// trainAlways trains a first model as soon as there are enough packets,
+// further ones on the schedule, when enough new packets came or traffic
+// drifted, and one whenever it is asked to.
+func (s *service) trainAlways(ctx context.Context) error {
+	at := &scheduler{service: s, trained: time.Now()}
+	var err error
+	if at.counted, err = s.labelled(); err != nil {
+		return err
+	}
+	tick := time.NewTicker(pollInterval)
+	defer tick.Stop()
+	if train.Unfinished(s.trainingDir()) {
+		s.askForTraining()
+	}
+	for {
+		s.trainer.polled.beat()
+		asked := false
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.trainer.request:
+			asked = true
+		case <-tick.C:
+		}
+		if err := s.replay(); err != nil {
+			return err
+		}
+		o, err := at.occasion(time.Now(), asked)
+		if err != nil {
+			return err
+		}
+		if o.why == "" {
+			continue
+		}
+		if err := at.train(ctx, o); err != nil {
+			return err
+		}
+	}
+}
+
+// occasion is why to train now; one without a reason says not to.
+func (s *scheduler) occasion(now time.Time, asked bool) (occasion, error) {
+	cfg := s.cfg.Load()
+	due, err := s.table.due(cfg.Train.Schedule, now)
+	if err != nil {
+		return occasion{}, err
+	}
+	live := s.current.Load()
+	first := live == nil || len(live.lacks) > 0
+	missing := s.missing()
+	o := occasion{recipe: cfg.Train.Recipe}
+	switch {
+	case asked:
+		o.why = "a request"
+	case s.replays(): // nothing is drawn from models
+	case missing != "":
+		if live != nil && due {
+			s.log.Warn("not trained on schedule: too few packets", "missing", missing)
+			s.table.restart(now)
+		}
+	case first:
+		if now.After(s.retry) {
+			o.why = "enough packets for the first model"
+			if live != nil {
+				o.why = "enough packets of further labels: " + strings.Join(live.lacks, ", ")
+			}
+		}
+	case due:
+		o.why = "the schedule: " + cfg.Train.Schedule
+	case cfg.Train.NewPackets > 0 && now.Sub(s.trained) >= newPacketsInterval:
+		enough, err := s.enoughNew(uint64(cfg.Train.NewPackets))
+		if err != nil {
+			return o, err
+		}
+		if enough {
+			o.why = fmt.Sprintf("%s new packets of each label", thousands(cfg.Train.NewPackets))
+		}
+	}
+	return o, nil
+}
+
+// train trains, and counts from then on. Where there is no model yet, trees
+// come first: they are fitted in seconds, and injected from while the recipe
+// that takes longer is trained.
+func (s *scheduler) train(ctx context.Context, o occasion) error {
+	var err error
+	if s.counted, err = s.labelled(); err != nil {
+		return err
+	}
+	if s.current.Load() == nil && o.recipe != config.RecipeTree && !train.Unfinished(s.trainingDir()) {
+		trees := o
+		trees.recipe = config.RecipeTree
+		s.service.train(ctx, trees)
+	}
+	if ctx.Err() == nil && !s.service.train(ctx, o) {
+		s.retry = time.Now().Add(retryInterval)
+	}
+	s.trained = time.Now()
+	s.table.restart(s.trained)
+	return nil
+}
+
+// enoughNew reports whether so many packets of every label were captured since
+// the last training began.
+func (s *scheduler) enoughNew(least uint64) (bool, error) {
+	counts, err := s.labelled()
+	if err != nil {
+		return false, err
+	}
+	for _, name := range labelNames(*s.cfg.Load()) {
+		if counts[name]-s.counted[name] < least {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// labelled is how many packets of each label were captured since the start.
+func (s *service) labelled() (map[string]uint64, error) {
+	counters, err := s.tap.capture.Counters()
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]uint64{}
+	for _, l := range counters.Labels {
+		out[l.Label] = l.Labelled
+	}
+	return out, nil
+}
+
+// shortfall is a label with too few packets to train.
+type shortfall struct {
+	Label string `json:"label"`
+	Have  int    `json:"have"`
+	Need  int    `json:"need"`
+}
+
+// shortfalls are the labels that have too few packets, in the config's order.
+func (s *service) shortfalls() []shortfall {
+	cfg := s.cfg.Load()
+	out := []shortfall{}
+	for _, l := range cfg.Labels {
+		if n := s.store.Count(l.Name); n < cfg.Train.MinPackets {
+			out = append(out, shortfall{l.Name, n, cfg.Train.MinPackets})
+		}
+	}
+	return out
+}
+
+// missing says which labels have too few packets to train, "" where none has.
+func (s *service) missing() string {
+	var parts []string
+	for _, m := range s.shortfalls() {
+		parts = append(parts, fmt.Sprintf("%s %s of %s", m.Label, thousands(m.Have), thousands(m.Need)))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// requestTraining asks for a training now.
+func (s *service) requestTraining() (string, error) {
+	if r := s.trainer.running.Load(); r != nil {
+		return "", fmt.Errorf("a training is under way for %s", roughly(time.Since(r.began)))
+	}
+	if missing := s.missing(); missing != "" {
+		return "", fmt.Errorf("too few packets: %s", missing)
+	}
+	s.askForTraining()
+	return "training with recipe " + string(s.cfg.Load().Train.Recipe), nil
+}
+
+func (s *service) askForTraining() {
+	select {
+	case s.trainer.request <- struct{}{}:
+	default: // one is asked for already
+	}
+}
