@@ -9,6 +9,7 @@ import (
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas32"
 
+	"pacgan-appliance/internal/model"
 	"pacgan-appliance/internal/packet"
 	"pacgan-appliance/internal/sgemm"
 )
@@ -22,6 +23,9 @@ func pairs() []pair {
 			ours, theirs = multiply(m, n, k)
 			return ours, theirs, nil
 		}},
+		{name: "generate-tree", unit: "packets/s", theirs: "tables and gopacket", work: 1, prepare: generating(model.RecipeTree)},
+		{name: "generate-gan", unit: "packets/s", theirs: "tables and gopacket", work: 1, prepare: generating(model.RecipeGAN)},
+		{name: "fit-trees", unit: "packets/s", theirs: "compress/flate", work: float64(len(fitted) * fittedPackets), prepare: fitting},
 	}
 }
 
