@@ -14,6 +14,7 @@ DEPS_TEST := netbase iproute2 iptables nftables iputils-ping ethtool nginx-light
 DEPS_PAGE := chromium fonts-dejavu-core prometheus
 DEPS_BPF  := clang-14 llvm-14 libbpf-dev linux-libc-dev
 DEPS_BENCH := tcpreplay netsniff-ng
+DEPS_ARM64 := qemu-user-static
 DEPS_PACKAGE := lintian rpmlint rpm cpio python3-magic
 
 # Under the race detector: what has goroutines of its own. -short leaves out training's long tests,
@@ -22,7 +23,7 @@ RACE_PACKAGES = $(shell $(GO) list ./... | grep -v -e /internal/quality -e /inte
 
 export CGO_ENABLED = 0
 
-.PHONY: all deps deps-lab build docs lab test check screenshots lint generate generate-check fuzz bench table2 fresh package package-lint systree clean
+.PHONY: all deps deps-lab build docs lab test check test-arm64 screenshots lint generate generate-check fuzz bench table2 fresh package package-lint systree clean
 
 all: build
 
@@ -52,6 +53,12 @@ test check: deps systree generate-check lint
 	PACGAN_REQUIRE_ROOT=1 $(GO) test -timeout 15m $(PACKAGES)
 	$(MAKE) --no-print-directory fuzz
 	$(GO) test -run '^$$' -bench . -benchtime 1x $(PACKAGES) >build/test/bench.txt || { cat build/test/bench.txt; exit 1; }
+
+# What has code of its own for amd64, or reads floats and bytes from files, on arm64 under qemu: two minutes.
+test-arm64:
+	@scripts/deps.sh $(DEPS_ARM64)
+	GOARCH=arm64 $(GO) build $(PACKAGES)
+	GOARCH=arm64 $(GO) test -short -timeout 20m -exec qemu-aarch64-static ./internal/sgemm ./internal/encoding ./internal/model
 
 # docs/*.png, of a daemon that learns and injects for some minutes on a lab.
 screenshots: deps
