@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -66,6 +67,33 @@ func TestCommittedResults(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("benchmarks of results.json (-want +got): run make bench\n%s", diff)
+	}
+	if len(r.Figures) != len(measured) {
+		t.Errorf("results.json has %d figures of %d: run make bench", len(r.Figures), len(measured))
+	}
+}
+
+func TestFiguresOf(t *testing.T) {
+	const said = `{"Action":"output","Output":"=== ATTR idle_core 9"}
+{"Action":"attr","Test":"TestIdleMemory","Key":"idle_core","Value":"0.81"}
+{"Action":"attr","Test":"TestIdleMemory","Key":"other","Value":"x"}
+`
+	const memory = `{"Action":"attr","Test":"TestIdleMemory","Key":"idle_memory","Value":"70.5"}`
+	got, err := figuresOf([]byte(said+memory), 2, "2026-01-02")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []figure{
+		{Name: "idle-cpu", Value: 0.81, Limit: 1, Unit: "% of a core", Load: 2, Date: "2026-01-02"},
+		{Name: "idle-memory", Value: 70.5, Limit: 80, Unit: "MiB", Load: 2, Date: "2026-01-02"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("figures (-want +got):\n%s", diff)
+	}
+	for name, bad := range map[string]string{"one is missing": said, "no number": said + strings.Replace(memory, "70.5", "much", 1), "no JSON": "ok"} {
+		if got, err := figuresOf([]byte(bad), 0, ""); err == nil {
+			t.Errorf("%s: %+v", name, got)
+		}
 	}
 }
 
