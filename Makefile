@@ -51,6 +51,7 @@ test check: deps systree generate-check lint
 	@rm -rf build/test && mkdir -p build/test
 	CGO_ENABLED=1 PACGAN_REQUIRE_ROOT=1 $(GO) test -race -short -timeout 15m $(RACE_PACKAGES)
 	PACGAN_REQUIRE_ROOT=1 $(GO) test -timeout 15m $(PACKAGES)
+	$(MAKE) --no-print-directory package-lint ARCHES=$$($(GO) env GOARCH)
 	$(MAKE) --no-print-directory fuzz
 	$(GO) test -run '^$$' -bench . -benchtime 1x $(PACKAGES) >build/test/bench.txt || { cat build/test/bench.txt; exit 1; }
 
@@ -97,10 +98,11 @@ bench:
 table2: deps-lab build
 	$(GO) run ./bench/table2 $(ARGS)
 
-# build/package/*.deb and *.rpm, for amd64 and arm64; two builds of a commit are equal.
+# build/package/*.deb and *.rpm; two builds of a commit are equal.
+ARCHES ?= amd64 arm64
 package:
 	@rm -rf build/package
-	@scripts/package.sh amd64 arm64
+	@scripts/package.sh $(ARCHES)
 
 # What Debian's and rpm's own checkers say of them: nothing.
 package-lint: package

@@ -81,6 +81,7 @@ func (m *machine) newcomer(network *lab.Lab) {
 	if got := m.property("ActiveState") + ", " + m.property("UnitFileState"); got != "inactive, disabled" {
 		m.t.Errorf("after %q the daemon is %s: installing must start nothing", commands[0], got)
 	}
+	m.startUnconfigured()
 	m.quicken()
 	for _, command := range commands[1 : len(commands)-1] {
 		m.run(command)
@@ -95,6 +96,26 @@ func (m *machine) newcomer(network *lab.Lab) {
 	}
 }
 
+// startUnconfigured starts the daemon as it is shipped: it says which lines to write.
+func (m *machine) startUnconfigured() {
+	m.t.Helper()
+	journal := func() string { return m.run("journalctl -u pacgan-appliance -o cat --no-pager") }
+	m.edit(configFile, `lan = "lan0"`, `lan = "nosuch0"`)
+	if out, err := m.try("systemctl start pacgan-appliance"); err == nil {
+		m.t.Errorf("the daemon starts without its interface: %s", out)
+	}
+	if got, want := journal(), `no interface gateway.lan "nosuch0"; write lan = "INTERFACE" under [gateway], and allow = ["NETWORK/BITS"] under [safety]`; !strings.Contains(got, want) {
+		m.t.Errorf("a start without an interface does not say %q:\n%s", want, got)
+	}
+	m.run("systemctl stop pacgan-appliance") // which is to be started again in a while
+	m.edit(configFile, `lan = "nosuch0"`, `lan = "lan0"`)
+	m.run("systemctl start pacgan-appliance")
+	if got, want := journal(), `nothing is let out: safety.allow is empty; write allow = ["NETWORK/BITS"] under [safety]`; !strings.Contains(got, want) {
+		m.t.Errorf("a start with an empty allow-list does not say %q:\n%s", want, got)
+	}
+	m.run("systemctl stop pacgan-appliance")
+}
+
 // quicken changes what the shipped config takes hours for: a model comes in seconds, and another
 // soon after.
 func (m *machine) quicken() {
@@ -105,8 +126,11 @@ func (m *machine) quicken() {
 // firstAnswer has clients talk to the servers until the daemon has learned from them.
 func (m *machine) firstAnswer(network *lab.Lab) {
 	m.t.Helper()
-	for _, label := range lab.Labels() {
-		must(m.t, network.Traffic(m.t.Context(), label, 600, nil)) // the shipped config wants 500
+	for _, some := range []struct {
+		label   string
+		packets int // the shipped config wants 500
+	}{{"http", 2000}, {"dns", 2000}, {"ping", 600}} { // trees learn ping from few; it is what the training waits for
+		must(m.t, network.Traffic(m.t.Context(), some.label, some.packets, nil))
 	}
 	eventually(m.t, "no packet is answered", func() bool { return m.status().All.Answered > 0 })
 }
