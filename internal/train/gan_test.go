@@ -1,6 +1,7 @@
 package train
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -110,5 +111,26 @@ func benchmarkStep(b *testing.B, build builder, opts Options) {
 		if !finite(c) || !finite(g) {
 			b.Fatalf("step %d: losses %v and %v", step, c, g)
 		}
+	}
+}
+
+// TestOnlyWhatIsBetterIsChosen: a checkpoint must beat step 0 by more than drawings differ, and nothing beats a step 0
+// that is as near as real packets.
+func TestOnlyWhatIsBetterIsChosen(t *testing.T) {
+	for _, tt := range []struct {
+		name                 string
+		step0, spread, floor float64
+		want                 float64
+	}{
+		{"room to learn", 0.5, 0.01, 0.2, 0.48},
+		{"as near as real packets", 0.19, 0.01, 0.2, 0},
+		{"as near but for chance", 0.22, 0.01, 0.2, 0},
+		{"just further", 0.23, 0.01, 0.2, 0.21},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := toBeat(tt.step0, tt.spread, tt.floor); math.Abs(got-tt.want) > 1e-12 {
+				t.Errorf("to beat %v, want %v", got, tt.want)
+			}
+		})
 	}
 }

@@ -95,7 +95,8 @@ func (r *run) step(ctx context.Context, rec recipe, step int) error {
 }
 
 // begin judges the model of step 0. It is drawn from several times, which shows how far apart two judgements of one
-// model lie: a later checkpoint has to be better by more than twice that, or it would be chosen for its luck.
+// model lie: a later checkpoint has to be better by more than twice that, or it would be chosen for its luck. Where
+// step 0 is no further from the validation packets than training packets are, nothing can be better but by luck.
 func (r *run) begin(m *model.Model, wantBest bool) error {
 	if err := r.claim(); err != nil {
 		return err
@@ -109,8 +110,17 @@ func (r *run) begin(m *model.Model, wantBest bool) error {
 		return fmt.Errorf("judge step 0: %w", err)
 	}
 	r.Curve = append(r.Curve, at)
-	r.ToBeat = at.Distance - 2*r.Spread
+	r.ToBeat = toBeat(at.Distance, r.Spread, r.floor)
 	return r.keep(m, at)
+}
+
+// toBeat returns the distance that a checkpoint must stay below to be chosen, given step 0's, how far apart two of its
+// drawings lie, and that of training packets.
+func toBeat(step0, spread, floor float64) float64 {
+	if step0 <= floor+2*spread {
+		return 0
+	}
+	return step0 - 2*spread
 }
 
 // export judges the recipe's generator as it is now, and keeps it if it is the best so far or if the recipe wants the
@@ -169,20 +179,25 @@ func (r *run) assess(m *model.Model, at *Checkpoint, drawings int) error {
 }
 
 const (
-	// As many packets of a label are judged as are held out, within these.
+	// As many packets of a label are judged as are held out, within these, but no more than are trained on.
 	fewestJudged, mostJudged = 500, 1000
 	// firstDrawings is how often step 0 is drawn from.
 	firstDrawings = 5
 )
 
+// judged is how many packets of a label are judged: of a generator and of training the same number, since fewer lie
+// further off by chance.
+func (r *run) judged(label int) int {
+	return min(max(len(r.split.validate[label]), fewestJudged), mostJudged, len(r.split.train[label]))
+}
+
 // sample draws packets of a label to judge; the same seed at every checkpoint, so that their noise is the same.
 func (r *run) sample(m *model.Model, label int, seed uint64) ([][]byte, error) {
-	n := min(max(len(r.split.validate[label]), fewestJudged), mostJudged)
 	s, err := m.NewSampler(r.split.labels[label], seed)
 	if err != nil {
 		return nil, err
 	}
-	packets := make([][]byte, n)
+	packets := make([][]byte, r.judged(label))
 	for i := range packets {
 		if packets[i], err = s.Next(nil); err != nil {
 			return nil, err
@@ -195,8 +210,7 @@ func (r *run) sample(m *model.Model, label int, seed uint64) ([][]byte, error) {
 func (r *run) judgeTraining() float64 {
 	sum := 0.0
 	for label, packets := range r.split.train {
-		n := min(max(len(r.split.validate[label]), fewestJudged), mostJudged, len(packets))
-		sum += r.judge.distance(label, packets[:n])
+		sum += r.judge.distance(label, packets[:r.judged(label)])
 	}
 	return sum / float64(len(r.split.train))
 }

@@ -73,8 +73,10 @@ type Result struct {
 	Model *model.Model // the chosen checkpoint
 	// Step0 is the model before adversarial training, for comparison: the trees alone for recipes tree and gan, the
 	// untrained network for paper.
-	Step0  *model.Model
-	Chosen int          // step of Model: the first whose Distance is lowest, and below Step0's by more than chance
+	Step0 *model.Model
+	// Chosen is the step of Model: the first whose Distance is lowest, below Step0's by more than chance; 0 where
+	// Step0's is Floor, give or take chance.
+	Chosen int
 	Steps  int          // steps made
 	Curve  []Checkpoint // every checkpoint, step 0 first
 	Losses []model.Loss // of all steps
