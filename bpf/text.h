@@ -8,8 +8,8 @@
 #include "expect.h"
 
 #define TEXT_FOUND 255 /* the state after the text's last byte */
-#define TEXT_CHUNK 64  /* bytes read at a time; a power of two */
-#define TEXT_CHUNKS (0x10000 / TEXT_CHUNK)
+#define TEXT_CHUNK 64  /* bytes read at a time */
+#define TEXT_READS (0x10000 / TEXT_CHUNK + TEXT_CHUNK)
 
 struct automaton {
 	__u8 next[256 * 256]; /* of state and byte: state * 256 + byte */
@@ -38,25 +38,34 @@ struct search {
 	__u32 state;
 };
 
+/* step moves on over one byte. Linux 6.1 knows no bound of an OR. */
+static __always_inline __u32 step(const struct search *s, __u32 state, __u8 byte)
+{
+	__u32 at = (state & 255) << 8 | byte;
+
+	asm volatile("" : "+r"(at));
+	return s->automaton->next[at & 0xffff];
+}
+
+/* search_chunk reads a whole chunk, or near the end one byte: with a length
+ * that is known at run time only, Linux 6.1 cannot bound the loop. */
 static long search_chunk(__u32 index, struct search *s)
 {
-	__u32 i, n = s->left, state = s->state;
+	__u32 i, n = 1, state = s->state;
 	__u8 bytes[TEXT_CHUNK];
 
-	if (n == 0)
+	if (s->left == 0)
 		return 1;
-	if (n > TEXT_CHUNK)
+	if (s->left < TEXT_CHUNK) {
+		if (bpf_skb_load_bytes(s->skb, s->off, bytes, 1))
+			return 1;
+		state = step(s, state, bytes[0]);
+	} else {
 		n = TEXT_CHUNK;
-	asm volatile("" : "+r"(n));
-	n = ((n - 1) & (TEXT_CHUNK - 1)) + 1; /* see segment.h */
-	if (bpf_skb_load_bytes(s->skb, s->off, bytes, n))
-		return 1;
-	for (i = 0; i < TEXT_CHUNK; i++) {
-		if (i >= n)
-			break;
-		state = s->automaton->next[((state & 255) << 8) | bytes[i]];
-		if (state == TEXT_FOUND)
-			break;
+		if (bpf_skb_load_bytes(s->skb, s->off, bytes, TEXT_CHUNK))
+			return 1;
+		for (i = 0; i < TEXT_CHUNK && state != TEXT_FOUND; i++)
+			state = step(s, state, bytes[i]);
 	}
 	s->state = state;
 	s->off += n;
@@ -77,7 +86,7 @@ static __always_inline int find_text(struct __sk_buff *skb, struct expectation *
 	s.automaton = bpf_map_lookup_elem(map, &only);
 	if (!s.automaton)
 		return 0;
-	bpf_loop(TEXT_CHUNKS, search_chunk, &s, 0);
+	bpf_loop(TEXT_READS, search_chunk, &s, 0);
 	v->text = s.state;
 	return s.state == TEXT_FOUND;
 }
