@@ -64,13 +64,13 @@ func (s *service) decide(id string, j model.Judgement) error {
 
 // promote has packets drawn from a model, and from the next start on.
 func (s *service) promote(id string, j model.Judgement) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
 	m, manifest, err := model.Load(filepath.Join(s.models, id))
 	if err != nil {
 		return err
 	}
 	manifest.Judgement = &j
-	s.changing.Lock()
-	defer s.changing.Unlock()
 	mixed, err := s.mixtureOf(id, manifest, m, *s.cfg.Load())
 	if err != nil {
 		return err
@@ -84,4 +84,45 @@ func (s *service) promote(id string, j model.Judgement) error {
 	s.log.Info("promoted", "model", id, "reason", j.Reason)
 	s.draw(mixed)
 	return nil
+}
+
+// Promote implements control.Daemon.
+func (s *service) Promote(_ context.Context, id string) (string, error) {
+	if live := s.current.Load(); live != nil && live.id == id {
+		return "model " + id + " is in use already", nil
+	}
+	manifest, err := manifestOf(s.models, id)
+	if err != nil {
+		return "", err
+	}
+	if err := s.promote(id, byRequest(manifest, model.StatePromoted, "promoted by request")); err != nil {
+		return "", err
+	}
+	return "promoted " + id, nil
+}
+
+// rollback goes back to the model that was promoted before, and keeps the one
+// in use aside.
+func (s *service) rollback() (string, error) {
+	live := s.current.Load()
+	if live == nil {
+		return "", model.ErrNoModel
+	}
+	id, err := model.Previous(s.models)
+	if err != nil {
+		return "", err
+	}
+	if _, err := s.Promote(context.Background(), id); err != nil {
+		return "", err
+	}
+	return "back to " + id + "; " + live.id + " is kept aside", model.Judge(s.models, live.id, byRequest(live.manifest, model.StateAside, "rolled back by request"))
+}
+
+// byRequest is a person's judgement; the canary's result stays.
+func byRequest(manifest *model.Manifest, state model.State, reason string) model.Judgement {
+	j := model.Judgement{State: state, Reason: reason, At: time.Now()}
+	if was := manifest.Judgement; was != nil {
+		j.Canary = was.Canary
+	}
+	return j
 }

@@ -132,6 +132,8 @@ func (s *service) Do(_ context.Context, a control.Action) (string, error) {
 		return s.requestTraining()
 	case control.Reload:
 		return s.reload()
+	case control.Rollback:
+		return s.rollback()
 	}
 	return "", fmt.Errorf("no action %q", a)
 }

@@ -17,6 +17,7 @@ type Status struct {
 	State         string          `json:"state"` // capturing, training (the first model), injecting or paused
 	Line          string          `json:"line"`  // the same for a person, with numbers
 	Paused        bool            `json:"paused"`
+	StateDir      string          `json:"state_dir"`
 	Started       time.Time       `json:"started"`
 	UptimeSeconds float64         `json:"uptime_seconds"`
 	CountsSince   time.Time       `json:"counts_since"` // of labels and all: they outlive the daemon
@@ -175,7 +176,7 @@ func (s *service) status() (Status, error) {
 	}
 	cfg, now := s.cfg.Load(), time.Now()
 	out := Status{
-		Version: s.options.version, State: s.state(), Line: s.lineOf(counts), Paused: s.valve.isPaused(),
+		Version: s.options.version, State: s.state(), Line: s.lineOf(counts), Paused: s.valve.isPaused(), StateDir: cfg.State.Dir,
 		Started: s.started, UptimeSeconds: now.Sub(s.started).Seconds(), CountsSince: s.past.since, Rate: s.asked(), Engine: s.wire.injector.Engine().String(), Allow: texts(cfg.Safety.Allow),
 		Missing: s.shortfalls(), All: reportAll(counts[fromModel]), Tasks: s.tasks.tasks(),
 	}

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
 	"syscall"
 )
 
@@ -38,7 +39,7 @@ func NewClient(path string) *Client {
 
 // Status decodes what the daemon is doing into v.
 func (c *Client) Status(ctx context.Context, v any) error {
-	body, err := c.ask(ctx, http.MethodGet, "status")
+	body, err := c.ask(ctx, http.MethodGet, "status", "status")
 	if err != nil {
 		return err
 	}
@@ -51,19 +52,29 @@ func (c *Client) Status(ctx context.Context, v any) error {
 // Do asks for an action and returns what the daemon says is so now. The error
 // is the daemon's own where it refused.
 func (c *Client) Do(ctx context.Context, a Action) (string, error) {
-	body, err := c.ask(ctx, http.MethodPost, string(a))
+	return c.do(ctx, string(a), string(a))
+}
+
+// Promote asks, as Do does, for packets of another model.
+func (c *Client) Promote(ctx context.Context, model string) (string, error) {
+	return c.do(ctx, "promote", promote+url.PathEscape(model))
+}
+
+func (c *Client) do(ctx context.Context, what, path string) (string, error) {
+	body, err := c.ask(ctx, http.MethodPost, what, path)
 	if err != nil {
 		return "", err
 	}
 	var r reply
 	if err := json.Unmarshal(body, &r); err != nil {
-		return "", fmt.Errorf("%s: reply from %s: %w", a, c.path, err)
+		return "", fmt.Errorf("%s: reply from %s: %w", what, c.path, err)
 	}
 	return r.Message, nil
 }
 
-func (c *Client) ask(ctx context.Context, method, what string) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, method, "http://daemon/"+what, nil)
+// ask asks for a path; what stands for it in errors.
+func (c *Client) ask(ctx context.Context, method, what, path string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, method, "http://daemon/"+path, nil)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}

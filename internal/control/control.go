@@ -30,6 +30,8 @@ type Daemon interface {
 	// Do carries out an action and says in one line what is so now. An error
 	// is one line as well, and then nothing has changed.
 	Do(ctx context.Context, a Action) (string, error)
+	// Promote has packets drawn from another model, as Do does an action.
+	Promote(ctx context.Context, model string) (string, error)
 }
 
 // Action is something that the daemon can be asked to do: POST /NAME.
@@ -41,7 +43,12 @@ const (
 	Resume Action = "resume" // go on
 	Train  Action = "train"  // train a model now
 	Reload Action = "reload" // read the config again
+	// Rollback goes back to the model that was promoted before.
+	Rollback Action = "rollback"
 )
+
+// promote is the path of a promotion, before the model's ID.
+const promote = "promote/"
 
 // reply is the body of every answer but that of GET /status.
 type reply struct {

@@ -37,6 +37,13 @@ func (d *daemon) Do(_ context.Context, a control.Action) (string, error) {
 	return "done: " + string(a), nil
 }
 
+func (d *daemon) Promote(_ context.Context, model string) (string, error) {
+	if model != "20260102T150405Z-0123abcd" {
+		return "", errors.New("no model " + model)
+	}
+	return "promoted " + model, nil
+}
+
 // broken cannot tell its status.
 type broken struct{ daemon }
 
@@ -167,5 +174,19 @@ func TestErrors(t *testing.T) {
 	}
 	if err := status("none.sock"); !errors.Is(err, control.ErrNoDaemon) {
 		t.Errorf("error %v is not ErrNoDaemon", err)
+	}
+}
+
+// TestPromote hands on the model's ID as it is, whatever is in it.
+func TestPromote(t *testing.T) {
+	client := mustServe(t, filepath.Join(t.TempDir(), "s"), &daemon{})
+	got, err := client.Promote(t.Context(), "20260102T150405Z-0123abcd")
+	if got != "promoted 20260102T150405Z-0123abcd" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+	for _, id := range []string{"x", "../x", "a b?c#d", "a/b"} {
+		if _, err := client.Promote(t.Context(), id); err == nil || err.Error() != "promote: no model "+id {
+			t.Errorf("%q: error %v", id, err)
+		}
 	}
 }

@@ -135,18 +135,26 @@ func handler(d Daemon) http.Handler {
 		}
 		write(w, http.StatusOK, status)
 	})
-	for _, a := range []Action{Pause, Resume, Train, Reload} {
-		mux.HandleFunc("POST /"+string(a), func(w http.ResponseWriter, r *http.Request) {
-			// The client may go; what it asked for is done whole.
-			message, err := d.Do(context.WithoutCancel(r.Context()), a)
-			if err != nil {
-				write(w, http.StatusConflict, reply{Error: err.Error()})
-				return
-			}
-			write(w, http.StatusOK, reply{Message: message})
-		})
+	for _, a := range []Action{Pause, Resume, Train, Reload, Rollback} {
+		mux.HandleFunc("POST /"+string(a), doing(func(ctx context.Context, _ *http.Request) (string, error) { return d.Do(ctx, a) }))
 	}
+	mux.HandleFunc("POST /"+promote+"{model}", doing(func(ctx context.Context, r *http.Request) (string, error) {
+		return d.Promote(ctx, r.PathValue("model"))
+	}))
 	return mux
+}
+
+// doing answers with what was done, or why it was not.
+func doing(do func(context.Context, *http.Request) (string, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		// The client may go; what it asked for is done whole.
+		message, err := do(context.WithoutCancel(r.Context()), r)
+		if err != nil {
+			write(w, http.StatusConflict, reply{Error: err.Error()})
+			return
+		}
+		write(w, http.StatusOK, reply{Message: message})
+	}
 }
 
 // write answers with JSON. A client that has gone needs no answer.

@@ -123,6 +123,41 @@ func Judge(modelsDir, id string, j Judgement) error {
 	return nil
 }
 
+// ErrNoPrevious says that there is no model to go back to.
+var ErrNoPrevious = errors.New("no model was promoted before the current one")
+
+// Previous returns the ID of the model that was promoted before the current
+// one and not kept aside since, or ErrNoPrevious.
+func Previous(modelsDir string) (id string, err error) {
+	current, err := Current(modelsDir)
+	if err != nil {
+		return "", err
+	}
+	entries, err := List(modelsDir)
+	if err != nil {
+		return "", err
+	}
+	now := time.Now()
+	for _, e := range entries {
+		if e.ID == current && e.Manifest != nil && e.Manifest.Judgement != nil {
+			now = e.Manifest.Judgement.At
+		}
+	}
+	var at time.Time
+	for _, e := range entries {
+		if e.ID == current || e.Manifest == nil || e.Manifest.Judgement == nil {
+			continue
+		}
+		if j := e.Manifest.Judgement; j.State == StatePromoted && j.At.Before(now) && j.At.After(at) {
+			id, at = e.ID, j.At
+		}
+	}
+	if id == "" {
+		return "", fmt.Errorf("models in %s: %w", modelsDir, ErrNoPrevious)
+	}
+	return id, nil
+}
+
 // replace writes the manifest in the place of the one in dir.
 func (man *Manifest) replace(dir string) error {
 	aside := filepath.Join(dir, unfinished+manifestFile)

@@ -2,6 +2,7 @@ package model
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -64,5 +65,37 @@ func TestJudgeRefuses(t *testing.T) {
 		if err := Judge(models, id, testJudgement()); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: error %v, want %s...", id, err, want)
 		}
+	}
+}
+
+// TestPrevious follows the times of the promotions, not the models' ages.
+func TestPrevious(t *testing.T) {
+	models := t.TempDir()
+	ids := []string{mustSaveAt(t, models, 1), mustSaveAt(t, models, 2), mustSaveAt(t, models, 3), mustSaveAt(t, models, 4)}
+	judge := func(id string, state State, minute int) {
+		t.Helper()
+		j := testJudgement()
+		j.State, j.At = state, time.Date(2026, 1, 2, 5, minute, 0, 0, time.UTC)
+		mustDo(t, Judge(models, id, j))
+	}
+	wantNone := func() {
+		t.Helper()
+		if id, err := Previous(models); !errors.Is(err, ErrNoPrevious) {
+			t.Errorf("previous is %q, %v", id, err)
+		}
+	}
+	if _, err := Previous(models); !errors.Is(err, ErrNoModel) {
+		t.Errorf("error %v without a model", err)
+	}
+	mustDo(t, Promote(models, ids[1]))
+	wantNone() // none is judged, as of older versions
+	judge(ids[1], StatePromoted, 30)
+	judge(ids[2], StateAside, 20)
+	judge(ids[3], StatePromoted, 40) // of a program that was killed before the rename
+	wantNone()
+	judge(ids[0], StatePromoted, 10)
+	judge(ids[2], StatePromoted, 20)
+	if id, err := Previous(models); id != ids[2] || err != nil {
+		t.Errorf("previous is %q (%v), want %s", id, err, ids[2])
 	}
 }
