@@ -13,7 +13,7 @@ DEPS_LAB  := tcpdump
 DEPS_TEST := netbase iproute2 iptables nftables iputils-ping ethtool nginx-light unbound bind9-dnsutils curl procps gcc libc6-dev bpftool wireshark-common
 DEPS_PAGE := chromium fonts-dejavu-core prometheus
 DEPS_BPF  := clang-14 llvm-14 libbpf-dev linux-libc-dev
-DEPS_BENCH := tcpreplay netsniff-ng
+DEPS_BENCH := tcpreplay netsniff-ng python3-torch libopenblas0-pthread
 DEPS_ARM64 := qemu-user-static
 DEPS_PACKAGE := lintian rpmlint rpm cpio python3-magic
 

@@ -45,6 +45,9 @@ type result struct {
 	Unit   string  `json:"unit"`
 	Versus string  `json:"versus"`
 	Date   string  `json:"date"` // of its measurement
+	// Load is the machine's mean of runnable threads in the minute before it was measured: above 1, others took part of
+	// the processors' time. 0: not noted.
+	Load float64 `json:"load,omitempty"`
 }
 
 type results struct {
@@ -74,12 +77,16 @@ func run(only, out string) error {
 		if only != "" && b.name != only {
 			continue
 		}
+		busy, err := load()
+		if err != nil {
+			return err
+		}
 		r, err := b.run()
 		if err != nil {
 			return fmt.Errorf("%s: %w", b.name, err)
 		}
 		fmt.Printf("bench %s ours=%.4g theirs=%.4g ratio=%.2f unit=%s\n", r.Name, r.Ours, r.Theirs, r.Ratio, r.Unit)
-		r.Date = time.Now().UTC().Format(time.DateOnly)
+		r.Date, r.Load = time.Now().UTC().Format(time.DateOnly), busy
 		all.Bench = append(all.Bench, r)
 	}
 	if only == "" || only == idleName {
@@ -160,6 +167,15 @@ func secondsEach(f func() error) (float64, error) {
 func median(v []float64) float64 {
 	slices.Sort(v)
 	return v[len(v)/2]
+}
+
+// load is the first figure of /proc/loadavg.
+func load() (mean float64, err error) {
+	b, err := os.ReadFile("/proc/loadavg")
+	if err == nil {
+		_, err = fmt.Sscan(string(b), &mean)
+	}
+	return mean, err
 }
 
 // machine names the processor, or the architecture where it has no name.

@@ -17,7 +17,7 @@ import (
 // pairs are the benchmarks there are.
 func pairs() []pair {
 	const m, n, k = 3136, 128, 1024 // the critic's second convolution, batch 64
-	return []pair{
+	return append([]pair{
 		{name: "checksum", unit: "packets/s", theirs: "gopacket: decode, serialize", work: 1, prepare: checksum},
 		{name: "sgemm", unit: "FLOPS", theirs: "gonum", work: 2 * m * n * k, prepare: func() (ours, theirs func() error, err error) {
 			ours, theirs = multiply(m, n, k)
@@ -26,7 +26,7 @@ func pairs() []pair {
 		{name: "generate-tree", unit: "packets/s", theirs: "tables and gopacket", work: 1, prepare: generating(model.RecipeTree)},
 		{name: "generate-gan", unit: "packets/s", theirs: "tables and gopacket", work: 1, prepare: generating(model.RecipeGAN)},
 		{name: "fit-trees", unit: "packets/s", theirs: "compress/flate", work: float64(len(fitted) * fittedPackets), prepare: fitting},
-	}
+	}, trainingPairs(m, n, k)...)
 }
 
 // checksum repairs the checksums of a query on a port that gopacket does not decode further.

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	_ "embed"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"runtime"
+
+	"pacgan-appliance/internal/encoding"
+	"pacgan-appliance/internal/model"
+	"pacgan-appliance/internal/train"
+)
+
+const (
+	paperBatch = 32
+	drawn      = 256 // packets generated at once
+	paperNoise = 64
+	// packetBytes is a ping's length: a matrix of 28 x 28, as the paper's.
+	packetBytes = 84
+)
+
+// trainingPairs compare the paper's network with the same in PyTorch, and with itself on one core.
+func trainingPairs(m, n, k int) []pair {
+	return []pair{
+		{name: "sgemm-openblas", unit: "FLOPS", theirs: "OpenBLAS, through numpy", work: float64(2 * m * n * k), prepare: func() (ours, theirs func() error, err error) {
+			ours, _ = multiply(m, n, k)
+			theirs, err = torch("multiply")
+			return ours, theirs, err
+		}},
+		{name: "paper-step", unit: "steps/s", theirs: "PyTorch", work: 1, prepare: func() (ours, theirs func() error, err error) {
+			if theirs, err = torch("step"); err != nil {
+				return nil, nil, err
+			}
+			ours, err = paperSteps(1)
+			return ours, theirs, err
+		}},
+		{name: "paper-step-2-cores", unit: "steps/s", theirs: "ours on one core", work: 1, prepare: func() (ours, theirs func() error, err error) {
+			if ours, err = paperSteps(2); err != nil {
+				return nil, nil, err
+			}
+			theirs, err = paperSteps(1)
+			return ours, theirs, err
+		}},
+		{name: "paper-generate", unit: "packets/s", theirs: "PyTorch", work: drawn, prepare: func() (ours, theirs func() error, err error) {
+			if theirs, err = torch("generate"); err != nil {
+				return nil, nil, err
+			}
+			ours, err = paperGenerate()
+			return ours, theirs, err
+		}},
+	}
+}
+
+//go:embed torch_paper.py
+var torchScript string
+
+// python is Debian's, which finds python3-torch; another one may stand before it in the path.
+const python = "/usr/bin/python3"
+
+// errTorch says what is not there.
+var errTorch = errors.New("torch_paper.py ended: it needs python3-torch and libopenblas0-pthread, which make bench installs")
+
+// torch starts torch_paper.py, which lives as long as this program, and returns what has it do one piece of work.
+func torch(work string) (func() error, error) {
+	cmd := exec.Command(python, "-c", torchScript)
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	lines := bufio.NewScanner(out)
+	done := func() error {
+		if !lines.Scan() || lines.Text() != "done" {
+			return errTorch
+		}
+		return nil
+	}
+	if err := done(); err != nil {
+		return nil, err
+	}
+	return func() error {
+		if _, err := io.WriteString(in, work+"\n"); err != nil {
+			return err
+		}
+		return done()
+	}, nil
+}
+
+// paperSteps starts a training of recipe paper on so many cores, which waits before each step, and returns what lets it
+// make one.
+func paperSteps(cores int) (func() error, error) {
+	data := train.Data{{Label: "echo"}}
+	rng := rand.New(rand.NewPCG(1, 2))
+	for range 100 {
+		p := make([]byte, packetBytes)
+		for i := range p {
+			p[i] = byte(rng.Uint32())
+		}
+		data[0].Packets = append(data[0].Packets, p)
+	}
+	const never = 1 << 30
+	next, made, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() {
+		_, err := train.Train(context.Background(), data, train.Options{
+			Recipe: model.RecipePaper, Seed: 1, Batch: paperBatch, Threads: cores, Steps: never, CheckpointEvery: never,
+			Progress: func(train.Progress) { made <- struct{}{}; <-next },
+		})
+		ended <- err
+	}()
+	step := func() error {
+		select {
+		case <-made:
+			return nil
+		case err := <-ended:
+			return err
+		}
+	}
+	if err := step(); err != nil {
+		return nil, err
+	}
+	return func() error {
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(cores))
+		next <- struct{}{}
+		return step()
+	}, nil
+}
+
+// paperGenerate draws packets from an untrained network: what it costs does not depend on its weights.
+func paperGenerate() (func() error, error) {
+	const label = "echo"
+	g, err := encoding.Fit(packetBytes)
+	if err != nil {
+		return nil, err
+	}
+	net, err := model.NewNet(model.PaperArch(g, 1, paperNoise))
+	if err != nil {
+		return nil, err
+	}
+	rng := rand.New(rand.NewPCG(1, 2))
+	for _, w := range net.Weights {
+		for i := range w {
+			w[i] = rng.Float32() / 16
+		}
+	}
+	s, err := (&model.Model{Recipe: model.RecipePaper, Labels: []string{label}, Geometry: g, Net: net}).NewSampler(label, 1)
+	if err != nil {
+		return nil, err
+	}
+	var packet []byte
+	return func() error {
+		for range drawn {
+			if packet, err = s.Next(packet[:0]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, nil
+}
