@@ -120,6 +120,9 @@ func (s *Status) write(w io.Writer) error {
 		fmt.Fprintf(w, "training, recipe %s, for %s: step %s of %s; because of %s\n",
 			t.Recipe, roughly(seconds(t.Seconds)), thousands(t.Step), thousands(t.Steps), t.Why)
 	}
+	if s.Drift != "" {
+		fmt.Fprintf(w, "drift: %s\n", s.Drift)
+	}
 	if s.TrainingError != "" {
 		fmt.Fprintf(w, "last training failed: %s\n", s.TrainingError)
 	}

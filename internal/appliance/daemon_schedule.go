@@ -50,6 +50,7 @@ type scheduler struct {
 	retry   time.Time         // before it no further try to get a first model
 	trained time.Time         // when the last training ended
 	counted map[string]uint64 // packets captured of each label when it began
+	drift   driftWatch
 }
 
 // trainAlways trains a first model as soon as there are enough packets,
@@ -99,6 +100,9 @@ func (s *scheduler) occasion(now time.Time, asked bool) (occasion, error) {
 	if err != nil {
 		return occasion{}, err
 	}
+	if err := s.watchDrift(now); err != nil {
+		return occasion{}, err
+	}
 	live := s.current.Load()
 	first := live == nil || len(live.lacks) > 0
 	missing := s.missing()
@@ -121,6 +125,9 @@ func (s *scheduler) occasion(now time.Time, asked bool) (occasion, error) {
 		}
 	case due:
 		o.why = "the schedule: " + cfg.Train.Schedule
+	case s.drift.due(now):
+		o.why, o.since = "drift: "+s.drift.reason, s.drift.since
+		s.drift.trained(now)
 	case cfg.Train.NewPackets > 0 && now.Sub(s.trained) >= newPacketsInterval:
 		enough, err := s.enoughNew(uint64(cfg.Train.NewPackets))
 		if err != nil {
@@ -131,6 +138,27 @@ func (s *scheduler) occasion(now time.Time, asked bool) (occasion, error) {
 		}
 	}
 	return o, nil
+}
+
+// watchDrift has the watch look at the counts, and shows what it found.
+func (s *scheduler) watchDrift(now time.Time) error {
+	live := s.current.Load()
+	if live == nil || s.replays() {
+		s.drift.model = ""
+		s.trainer.drift.Store(nil)
+		return nil
+	}
+	if live.id == s.drift.model && now.Sub(s.drift.began) < driftWindow {
+		return nil
+	}
+	counts, err := s.counts()
+	if err != nil {
+		return err
+	}
+	s.drift.look(now, live.id, live.manifest.Judgement, counts)
+	reason := s.drift.reason
+	s.trainer.drift.Store(&reason)
+	return nil
 }
 
 // train trains, and counts from then on. Where there is no model yet, trees

@@ -18,6 +18,7 @@ type Status struct {
 	Line          string          `json:"line"`  // the same for a person, with numbers
 	Paused        bool            `json:"paused"`
 	StateDir      string          `json:"state_dir"`
+	Drift         string          `json:"drift"` // why the model in use is worse than it was; "" where it is not
 	Started       time.Time       `json:"started"`
 	UptimeSeconds float64         `json:"uptime_seconds"`
 	CountsSince   time.Time       `json:"counts_since"` // of labels and all: they outlive the daemon
@@ -200,6 +201,9 @@ func (s *service) status() (Status, error) {
 
 // describe fills in the training under way, and why the last one failed.
 func (t *trainer) describe(out *Status, now time.Time) {
+	if drift := t.drift.Load(); drift != nil {
+		out.Drift = *drift
+	}
 	if r := t.running.Load(); r != nil {
 		out.Training = &TrainingStatus{
 			Why: r.why, Recipe: string(r.recipe), Trying: r.trying.Load(), Seconds: now.Sub(r.began).Seconds(),

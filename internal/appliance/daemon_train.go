@@ -25,6 +25,7 @@ type trainer struct {
 	request chan struct{}                    // holds one
 	running atomic.Pointer[runningTraining]  // nil: none is under way
 	last    atomic.Pointer[finishedTraining] // nil: none since the start
+	drift   atomic.Pointer[string]           // why the model in use is worse than it was, "" where it is not; nil: not watched
 }
 
 type runningTraining struct {

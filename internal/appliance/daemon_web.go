@@ -112,6 +112,9 @@ func (s *service) snapshot() (web.Snapshot, error) {
 	if m := s.current.Load(); m != nil {
 		m.describe(&out)
 	}
+	if reason := s.trainer.drift.Load(); reason != nil {
+		out.Drift = &web.Drift{Reason: *reason, Distance: -1}
+	}
 	return out, nil
 }
 

@@ -8,12 +8,14 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
 	"github.com/google/gopacket/pcapgo"
 
 	"pacgan-appliance/internal/model"
+	"pacgan-appliance/internal/packet"
 )
 
 // ethernet is the link type of most files (tcpdump.org/linktypes.html).
@@ -222,5 +224,23 @@ func TestTrainOnOddSets(t *testing.T) {
 				t.Errorf("generate: %+v", got)
 			}
 		})
+	}
+}
+
+// TestNewest keeps what was captured after a time, and not too little.
+func TestNewest(t *testing.T) {
+	at := func(second int64) time.Time { return time.Unix(1e6+second, 0) }
+	var captured []packet.Packet
+	for second := range int64(10) {
+		captured = append(captured, packet.Packet{Time: at(second)})
+	}
+	tests := []struct {
+		since, least, want int
+	}{{6, 0, 3}, {6, 3, 3}, {6, 5, 5}, {6, 50, 10}, {20, 0, 0}, {20, 4, 4}, {-1, 0, 10}}
+	for _, tt := range tests {
+		got := newest(captured, at(int64(tt.since)), tt.least)
+		if len(got) != tt.want || tt.want > 0 && !got[len(got)-1].Time.Equal(at(9)) {
+			t.Errorf("since %d, at least %d: %d packets, want the last %d", tt.since, tt.least, len(got), tt.want)
+		}
 	}
 }
