@@ -189,12 +189,18 @@ func (s *scheduler) enoughNew(least uint64) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	for _, name := range labelNames(*s.cfg.Load()) {
-		if counts[name]-s.counted[name] < least {
-			return false, nil
+	return grown(s.counted, counts, labelNames(*s.cfg.Load()), least), nil
+}
+
+// grown reports whether the counts of all names grew by at least so many. One
+// that is new grew from 0.
+func grown(before, now map[string]uint64, names []string, least uint64) bool {
+	for _, name := range names {
+		if now[name] < before[name]+least {
+			return false
 		}
 	}
-	return true, nil
+	return true
 }
 
 // labelled is how many packets of each label were captured since the start.
