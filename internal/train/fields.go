@@ -129,7 +129,8 @@ func (l *layoutBuilder) run(rows [][]byte) {
 	for end := 1; end <= width; end++ {
 		best[end], from[end] = best[end-1]+digitsCost(slice(sample, end-1, end)), -1
 		for begin := max(0, end-longestPiece); begin < end; begin++ {
-			if c := best[begin] + pieceCost(slice(sample, begin, end)); c < best[end] {
+			piece := slice(sample, begin, end)
+			if c := best[begin] + pieceCost(piece); c < best[end] && dividedCost(piece) >= pieceCost(piece) {
 				best[end], from[end] = c, begin
 			}
 		}
