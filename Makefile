@@ -7,10 +7,11 @@ BINARY   := build/pacgan-appliance
 LDFLAGS  := -s -w -bindnow -X main.version=$(VERSION)
 PACKAGES := ./...
 
-# What the lab needs, what its system servers and the tests need, what looks at the page and the metrics, what compiles bpf/,
+# What the lab needs, what its system servers and the tests need, what boots an old kernel, what looks at the page and the metrics, what compiles bpf/,
 # what the benchmarks are run against, what the packages are checked by.
 DEPS_LAB  := tcpdump
 DEPS_TEST := netbase iproute2 iptables nftables iputils-ping ethtool nginx-light unbound bind9-dnsutils curl procps gcc libc6-dev bpftool wireshark-common
+DEPS_OLD  := qemu-system-x86 kmod
 DEPS_PAGE := chromium fonts-dejavu-core prometheus
 DEPS_BPF  := clang-14 llvm-14 libbpf-dev linux-libc-dev
 DEPS_BENCH := tcpreplay netsniff-ng python3-torch libopenblas0-pthread
@@ -23,12 +24,12 @@ RACE_PACKAGES = $(shell $(GO) list ./... | grep -v -e /internal/quality -e /inte
 
 export CGO_ENABLED = 0
 
-.PHONY: all deps deps-lab build docs lab test check test-arm64 screenshots lint generate generate-check fuzz bench table2 fresh package package-lint systree clean
+.PHONY: all deps old-kernel deps-lab build docs lab test check test-arm64 screenshots lint generate generate-check fuzz bench table2 fresh package package-lint systree clean
 
 all: build
 
 deps:
-	@scripts/deps.sh $(DEPS_LAB) $(DEPS_TEST) $(DEPS_PAGE) $(DEPS_BPF)
+	@scripts/deps.sh $(DEPS_LAB) $(DEPS_TEST) $(DEPS_OLD) $(DEPS_PAGE) $(DEPS_BPF)
 
 deps-lab:
 	@scripts/deps.sh $(DEPS_LAB) $(if $(findstring system,$(ARGS)),$(DEPS_TEST))
@@ -48,9 +49,10 @@ lab: deps-lab build
 
 # Everything: what CI runs.
 test check: deps systree generate-check lint
+	@scripts/old-kernel.sh build/old-kernel
 	@rm -rf build/test && mkdir -p build/test
 	CGO_ENABLED=1 PACGAN_REQUIRE_ROOT=1 $(GO) test -race -short -timeout 15m $(RACE_PACKAGES)
-	PACGAN_REQUIRE_ROOT=1 $(GO) test -timeout 15m $(PACKAGES)
+	PACGAN_REQUIRE_ROOT=1 PACGAN_OLD_KERNEL='$(CURDIR)/build/old-kernel' $(GO) test -timeout 15m $(PACKAGES)
 	$(MAKE) --no-print-directory package-lint ARCHES=$$($(GO) env GOARCH)
 	$(MAKE) --no-print-directory fuzz
 	$(GO) test -run '^$$' -bench . -benchtime 1x $(PACKAGES) >build/test/bench.txt || { cat build/test/bench.txt; exit 1; }
@@ -60,6 +62,10 @@ test-arm64:
 	@scripts/deps.sh $(DEPS_ARM64)
 	GOARCH=arm64 $(GO) build $(PACKAGES)
 	GOARCH=arm64 $(GO) test -short -timeout 20m -exec qemu-aarch64-static ./internal/sgemm ./internal/encoding ./internal/model
+
+# Debian's kernel 6.1, which internal/oldkernel boots: PACGAN_OLD_KERNEL='$(CURDIR)/build/old-kernel'
+old-kernel: deps
+	@scripts/old-kernel.sh build/old-kernel
 
 # docs/*.png, of a daemon that learns and injects for some minutes on a lab.
 screenshots: deps

@@ -44,6 +44,7 @@ var mayImport = map[string][]string{
 	"internal/lab/server":  {"internal/lab/plan", "internal/lab/program"},
 	"internal/lab/veth":    {},
 	"internal/model":       {"internal/encoding", "internal/sgemm"},
+	"internal/oldkernel":   {},
 	"internal/packet":      {},
 	"internal/report":      {"internal/encoding", "internal/model", "internal/quality"},
 	"internal/quality":     {"internal/packet"},
