@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -22,10 +23,16 @@ injected; otherwise it is kept aside, and its reason with it. The last ten are k
 "promote" and "rollback" have a running daemon take up another model at once; without one they change what the
 next start takes up.`
 
-	modelExample = `  pacgan-appliance model list
-  pacgan-appliance model show current
-  pacgan-appliance model promote 20260102T150405Z-0123abcd
-  pacgan-appliance model rollback`
+	modelListLong = `Lists the models that are kept, the oldest first: when each was trained, how good its packets are, and whether it
+is in use, was before, or was kept aside.`
+
+	modelShowLong = `Shows all that is known of a model: what it was trained on and how, how good its packets are by each measure, what
+its trial on the wire gave, and why it was promoted or kept aside.`
+
+	modelPromoteLong = `Puts a model in use, whatever the gate said of it. A running daemon draws the next packet from it; without one the
+next start does.`
+
+	modelRollbackLong = `Puts the model in use that was promoted before the one in use now, and keeps that one aside.`
 )
 
 // modelFlags say whose models a command is about.
@@ -57,39 +64,45 @@ func (f *modelFlags) dir() (string, error) {
 // modelCommand shows and changes which model is in use.
 func (p *Program) modelCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "model", Short: "The models: list, show, promote, rollback", Long: modelLong, Example: modelExample,
-		Args: cobra.NoArgs,
+		Use: "model", Short: "The models: list, show, promote, rollback", Long: modelLong,
+		Example: "  pacgan-appliance model list\n  pacgan-appliance model rollback", Args: cobra.NoArgs,
 	}
 	cmd.AddCommand(
-		p.modelSubcommand("list", "List the models, the oldest first", 0, true, p.modelList),
-		p.modelSubcommand("show ID", "Show all that is known of a model; ID may be current", 1, true, p.modelShow),
-		p.modelSubcommand("promote ID", "Have packets drawn from this model", 1, false, p.modelPromote),
-		p.modelSubcommand("rollback", "Go back to the model that was promoted before", 0, false, p.modelRollback),
+		p.modelSubcommand(&cobra.Command{
+			Use: "list", Short: "List the models, the oldest first", Long: modelListLong,
+			Example: "  pacgan-appliance model list", Args: cobra.NoArgs,
+		}, true, p.modelList),
+		p.modelSubcommand(&cobra.Command{
+			Use: "show ID", Short: "Show all that is known of a model; ID may be current", Long: modelShowLong,
+			Example: "  pacgan-appliance model show current", Args: cobra.ExactArgs(1),
+		}, true, p.modelShow),
+		p.modelSubcommand(&cobra.Command{
+			Use: "promote ID", Short: "Have packets drawn from this model", Long: modelPromoteLong,
+			Example: "  pacgan-appliance model promote 20260102T150405Z-0123abcd", Args: cobra.ExactArgs(1),
+		}, false, p.modelPromote),
+		p.modelSubcommand(&cobra.Command{
+			Use: "rollback", Short: "Go back to the model that was promoted before", Long: modelRollbackLong,
+			Example: "  pacgan-appliance model rollback", Args: cobra.NoArgs,
+		}, false, p.modelRollback),
 	)
 	return cmd
 }
 
-// modelSubcommand makes a command that is given the state directory and the
-// ID, if it wants one.
-func (p *Program) modelSubcommand(use, short string, args int, prints bool, do func(ctx context.Context, f modelFlags, dir, id string) error) *cobra.Command {
+// modelSubcommand makes cmd do something with the models in a state directory,
+// and with the ID if it is given one.
+func (p *Program) modelSubcommand(cmd *cobra.Command, prints bool, do func(ctx context.Context, f modelFlags, dir, id string) error) *cobra.Command {
 	var flags modelFlags
-	cmd := &cobra.Command{
-		Use: use + " [--state DIR | -c config.toml]", Short: short, Args: cobra.ExactArgs(args),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			dir, err := flags.dir()
-			if err != nil {
-				return err
-			}
-			id := ""
-			if len(args) > 0 {
-				id = args[0]
-			}
-			return do(cmd.Context(), flags, dir, id)
-		},
-	}
 	flags.register(cmd)
 	if prints {
 		cmd.Flags().BoolVar(&flags.json, "json", false, "as JSON, with all that the manifests have")
+	}
+	cmd.Use += " [--state DIR | -c config.toml]"
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		dir, err := flags.dir()
+		if err != nil {
+			return err
+		}
+		return do(cmd.Context(), flags, dir, strings.Join(args, ""))
 	}
 	return cmd
 }
