@@ -51,6 +51,7 @@ var mayImport = map[string][]string{
 	"internal/sgemm":       {},
 	"internal/systemtest":  {},
 	"internal/train":       {"internal/encoding", "internal/model", "internal/sgemm"},
+	"internal/truth":       {},
 	"internal/verify":      {"internal/hook", "internal/packet"},
 	"internal/web":         {"internal/encoding", "internal/verify"},
 	"internal/web/webtest": {},

@@ -1,0 +1,9 @@
+package truth
+
+import (
+	"testing"
+
+	"pacgan-appliance/internal/lab/labtest"
+)
+
+func TestMain(m *testing.M) { labtest.Main(m) }
