@@ -21,6 +21,15 @@ func (a *aligned) part(packet, part int) []byte {
 	return a.packets[packet][cuts[part]:cuts[part+1]]
 }
 
+// column returns a part of all packets.
+func (a *aligned) column(part int) [][]byte {
+	rows := make([][]byte, len(a.packets))
+	for p := range rows {
+		rows[p] = a.part(p, part)
+	}
+	return rows
+}
+
 const (
 	// gram is the number of bytes of the shortest anchor.
 	gram = 4

@@ -136,24 +136,3 @@ func repeatCost[T any](sorted []T, equal func(a, b T) bool) float64 {
 	}
 	return cost
 }
-
-// dividedCost is the least length of describing short rows of one length in two parts: the first as words, then the
-// second as words for each of the first, as trees can.
-func dividedCost(rows [][]byte) float64 {
-	sorted := slices.Clone(rows)
-	slices.SortFunc(sorted, bytes.Compare)
-	least := math.Inf(1)
-	for middle := 1; middle < len(rows[0]); middle++ {
-		cost := pieceCost(slice(sorted, 0, middle))
-		for begin := 0; begin < len(sorted); {
-			end := begin + 1
-			for end < len(sorted) && bytes.Equal(sorted[end][:middle], sorted[begin][:middle]) {
-				end++
-			}
-			cost += pieceCost(slice(sorted[begin:end], middle, len(rows[0])))
-			begin = end
-		}
-		least = min(least, cost)
-	}
-	return least
-}

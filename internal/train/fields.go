@@ -32,19 +32,21 @@ type variable struct {
 // describes the packets most briefly (see wordCost): names repeat, random numbers do not, and the letters of a token
 // are of few kinds wherever they stand.
 func layOut(a *aligned) *layout {
-	l := &layoutBuilder{layout: layout{packets: len(a.packets)}, aligned: a}
+	ahead := &layoutBuilder{} // what is drawn before any part of fixed length
+	for part, fixed := range a.fixed {
+		if !fixed {
+			ahead.varyingPart(a.column(part))
+		}
+	}
+	l := &layoutBuilder{layout: layout{packets: len(a.packets)}, ahead: sampled(ahead.first)}
 	for _, p := range a.packets {
 		l.lengths = append(l.lengths, len(p))
 	}
 	for part, fixed := range a.fixed {
-		columns := make([][]byte, len(a.packets))
-		for p := range columns {
-			columns[p] = a.part(p, part)
-		}
 		if fixed {
-			l.fixedPart(columns)
+			l.fixedPart(a.column(part))
 		} else {
-			l.varyingPart(columns)
+			l.varyingPart(a.column(part))
 		}
 	}
 	l.vars = append(l.first, l.later...)
@@ -53,9 +55,9 @@ func layOut(a *aligned) *layout {
 
 type layoutBuilder struct {
 	layout
-	aligned      *aligned
 	lengths      []int      // [packet]
 	first, later []variable // of parts of varying and of fixed length
+	ahead        []variable // all of first, of the sample that descriptions are compared on
 }
 
 // absentDigit is the code of a digit that a packet is too short to have.
@@ -129,8 +131,7 @@ func (l *layoutBuilder) run(rows [][]byte) {
 	for end := 1; end <= width; end++ {
 		best[end], from[end] = best[end-1]+digitsCost(slice(sample, end-1, end)), -1
 		for begin := max(0, end-longestPiece); begin < end; begin++ {
-			piece := slice(sample, begin, end)
-			if c := best[begin] + pieceCost(piece); c < best[end] && dividedCost(piece) >= pieceCost(piece) {
+			if c := best[begin] + pieceCost(slice(sample, begin, end)); c < best[end] {
 				best[end], from[end] = c, begin
 			}
 		}
@@ -156,11 +157,18 @@ func (l *layoutBuilder) run(rows [][]byte) {
 	}
 	for _, piece := range slices.Backward(pieces) {
 		part := slice(rows, piece[0], piece[1])
-		if piece[2] == 0 || !l.addWords(&l.later, part) {
-			for x := range part[0] {
-				l.digits(&l.later, slice(part, x, x+1), model.Leaf, 0)
-			}
+		if piece[2] == 0 {
+			l.bytes(part)
+		} else {
+			l.divide(part)
 		}
+	}
+}
+
+// bytes adds two digits for each byte of rows of one length.
+func (l *layoutBuilder) bytes(rows [][]byte) {
+	for x := range rows[0] {
+		l.digits(&l.later, slice(rows, x, x+1), model.Leaf, 0)
 	}
 }
 
@@ -228,23 +236,34 @@ const mostWords = 1 << 13
 
 // addWords adds a slot of words, one for each row; false if there are too many.
 func (l *layoutBuilder) addWords(vars *[]variable, rows [][]byte) bool {
-	words := slices.Clone(rows)
-	slices.SortFunc(words, bytes.Compare)
-	words = slices.CompactFunc(words, bytes.Equal)
+	words := distinct(rows)
 	if len(words) > mostWords {
 		return false
 	}
-	slot := l.add(model.Slot{Kind: model.SlotWord, Word: int32(len(l.words)), Size: int32(len(words)), Width: model.Leaf})
+	v := wordVariable(rows, words)
+	v.slot = l.add(model.Slot{Kind: model.SlotWord, Word: int32(len(l.words)), Size: int32(len(words)), Width: model.Leaf})
 	for _, w := range words {
 		l.word(w)
 	}
-	codes := make([]uint16, len(rows))
+	*vars = append(*vars, v)
+	return true
+}
+
+// wordVariable returns the variable of which word each row is.
+func wordVariable(rows, words [][]byte) variable {
+	v := variable{codes: make([]uint16, len(rows)), arity: len(words)}
 	for p, row := range rows {
 		at, _ := slices.BinarySearchFunc(words, row, bytes.Compare)
-		codes[p] = uint16(at)
+		v.codes[p] = uint16(at)
 	}
-	*vars = append(*vars, variable{slot: slot, codes: codes, arity: len(words)})
-	return true
+	return v
+}
+
+// distinct returns the different ones of rows, ascending.
+func distinct(rows [][]byte) [][]byte {
+	words := slices.Clone(rows)
+	slices.SortFunc(words, bytes.Compare)
+	return slices.CompactFunc(words, bytes.Equal)
 }
 
 // addText adds a slot for each byte of a field, which width cuts: all are drawn alike.

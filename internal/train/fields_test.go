@@ -130,26 +130,30 @@ func TestShiftedHostsFollowTheirAddress(t *testing.T) {
 
 // TestNeighboursOfTwoCauses: an address follows the host, and the byte beside it follows client and address, as the ports
 // do that Linux chooses. As one word of both, each pair of client and host that training lacks would draw a wrong
-// address.
+// address, and the more so the better the byte tells which address it stands beside.
 func TestNeighboursOfTwoCauses(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 1))
-	valid := map[string]bool{}
-	packets := many(300, func() []byte {
-		client, host := rng.IntN(10), rng.IntN(12)
-		address, name := 80+host%6, strings.Repeat("x", host%5)+string(rune('a'+host))
-		port := 130 + (client*7+address*5)%60
-		valid[fmt.Sprint(address, name)] = true
-		return fmt.Appendf([]byte{'i', 'p', 11 + byte(client), 10, 77, 2, byte(address), byte(port), byte(rng.Uint32())}, "GET / Host: %s.test", name)
-	})
-	wrong := 0
-	sampled := mustSample(t, mustTreeModel(t, map[string][][]byte{"http": packets}), "http", 3000)
-	for _, p := range sampled {
-		name := strings.TrimSuffix(string(p[len("ip......?GET / Host: "):]), ".test")
-		if !valid[fmt.Sprint(p[6], name)] {
-			wrong++
+	for _, ports := range []int{30, 55, 60, 90, 120} {
+		for _, n := range []int{130, 300, 1000} {
+			rng := rand.New(rand.NewPCG(1, 1))
+			valid := map[string]bool{}
+			packets := many(n, func() []byte {
+				client, host := rng.IntN(10), rng.IntN(12)
+				address, name := 80+host%6, strings.Repeat("x", host%5)+string(rune('a'+host))
+				port := 130 + (client*7+address*5)%ports
+				valid[fmt.Sprint(address, name)] = true
+				return fmt.Appendf([]byte{'i', 'p', 11 + byte(client), 10, 77, 2, byte(address), byte(port), byte(rng.Uint32())}, "GET / Host: %s.test", name)
+			})
+			wrong := 0
+			sampled := mustSample(t, mustTreeModel(t, map[string][][]byte{"http": packets}), "http", 3000)
+			for _, p := range sampled {
+				name := strings.TrimSuffix(string(p[len("ip......?GET / Host: "):]), ".test")
+				if !valid[fmt.Sprint(p[6], name)] {
+					wrong++
+				}
+			}
+			if wrong > 0 {
+				t.Errorf("%d packets, %d ports: %d of %d addresses are another host's", n, ports, wrong, len(sampled))
+			}
 		}
-	}
-	if wrong > 0 {
-		t.Errorf("%d of %d addresses are another host's", wrong, len(sampled))
 	}
 }

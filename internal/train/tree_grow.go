@@ -36,6 +36,7 @@ type grower struct {
 	vars   []variable
 	target *variable
 	tree   tree
+	gain   float64 // of all splits of the tree: how much shorter they make the description of the target, in nats
 
 	rows   []int32  // packets, partitioned while the tree grows
 	spare  []int32  // partition's second buffer
@@ -60,7 +61,7 @@ func newGrower(vars []variable, packets int) *grower {
 
 // growTree grows the tree of variable i; features are the variables that it may split on.
 func (g *grower) growTree(ctx context.Context, i int, features []int32) (tree, error) {
-	g.tree, g.target, g.active = tree{}, &g.vars[i], g.active[:0]
+	g.tree, g.gain, g.target, g.active = tree{}, 0, &g.vars[i], g.active[:0]
 	if g.target.leaf != nil {
 		return *g.target.leaf, nil
 	}
@@ -169,9 +170,11 @@ func (g *grower) bestSplit(rows, features []int32) (split int32, varying []int32
 		}
 	}
 	varying = g.active[start:]
-	if split == model.Leaf || best-math.Log(float64(len(varying))) <= own {
+	best -= math.Log(float64(len(varying)))
+	if split == model.Leaf || best <= own {
 		return model.Leaf, nil
 	}
+	g.gain += best - own
 	return split, varying
 }
 
