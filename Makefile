@@ -8,7 +8,7 @@ LDFLAGS  := -s -w -bindnow -X main.version=$(VERSION)
 PACKAGES := ./...
 
 # What the lab needs, what its system servers and the tests need, what boots an old kernel, what looks at the page and the metrics, what compiles bpf/,
-# what the benchmarks are run against, what the packages are checked by.
+# what the benchmarks are run against, what looks at the traffic as an IDS does (Suricata 7), what the packages are checked by.
 DEPS_LAB  := tcpdump
 DEPS_TEST := netbase iproute2 iptables nftables iputils-ping ethtool nginx-light unbound bind9-dnsutils curl procps gcc libc6-dev bpftool wireshark-common
 DEPS_OLD  := qemu-system-x86 kmod
@@ -16,6 +16,7 @@ DEPS_PAGE := chromium fonts-dejavu-core prometheus
 DEPS_BPF  := clang-14 llvm-14 libbpf-dev linux-libc-dev
 DEPS_BENCH := tcpreplay netsniff-ng python3-torch libopenblas0-pthread
 DEPS_ARM64 := qemu-user-static
+DEPS_IDS := suricata tshark libndpi-bin
 DEPS_PACKAGE := lintian rpmlint rpm cpio python3-magic
 
 # Under the race detector: what has goroutines of its own. -short leaves out training's long tests,
@@ -24,15 +25,19 @@ RACE_PACKAGES = $(shell $(GO) list ./... | grep -v -e /internal/quality -e /inte
 
 export CGO_ENABLED = 0
 
-.PHONY: all deps old-kernel deps-lab build docs lab test check test-arm64 screenshots lint generate generate-check fuzz bench table2 fresh package package-lint systree clean
+.PHONY: all deps old-kernel deps-lab deps-ids build docs lab test check test-arm64 screenshots lint generate generate-check fuzz bench table2 fresh package package-lint systree clean
 
 all: build
 
 deps:
-	@scripts/deps.sh $(DEPS_LAB) $(DEPS_TEST) $(DEPS_OLD) $(DEPS_PAGE) $(DEPS_BPF)
+	@scripts/deps.sh $(DEPS_LAB) $(DEPS_TEST) $(DEPS_OLD) $(DEPS_PAGE) $(DEPS_BPF) $(DEPS_IDS)
 
 deps-lab:
-	@scripts/deps.sh $(DEPS_LAB) $(if $(findstring system,$(ARGS)),$(DEPS_TEST))
+	@scripts/deps.sh $(DEPS_LAB) $(if $(findstring system,$(ARGS)),$(DEPS_TEST)) $(if $(findstring --ids,$(ARGS)),$(DEPS_IDS))
+
+# What lab --ids runs, and what compares generated traffic with real.
+deps-ids:
+	@scripts/deps.sh $(DEPS_IDS)
 
 build:
 	@mkdir -p build
