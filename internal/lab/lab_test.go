@@ -148,7 +148,7 @@ func TestRemoveUnknownName(t *testing.T) {
 func TestTrafficOfAnUnknownLabel(t *testing.T) {
 	l := mustLab(t, lab.Options{})
 	err := l.Traffic(t.Context(), "smtp", 1, nil)
-	if got, want := errText(err), `lab: label "smtp": no lab client speaks it: want ping, dns or http`; got != want {
+	if got, want := errText(err), `lab: label "smtp": no lab client speaks it: want one of bigping, blockedname, dns, http, ping, traversal`; got != want {
 		t.Errorf("error %q, want %q", got, want)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"sync"
 
+	"pacgan-appliance/internal/lab/ids"
 	"pacgan-appliance/internal/lab/plan"
 	"pacgan-appliance/internal/lab/server"
 )
@@ -16,6 +17,7 @@ type serversRole struct {
 	running bool
 	door    io.Closer      // nil: open
 	pings   map[string]int // the kernel's counts at the last reset
+	sensor  *ids.Suricata  // nil: none runs
 }
 
 var errNoServers = errors.New("servers are not set up")
@@ -119,6 +121,7 @@ func (r *serversRole) ResetCounts(struct{}, *struct{}) (err error) {
 func (r *serversRole) end() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	_ = r.stopSensor()
 	if r.running {
 		_ = r.set.Stop()
 	}

@@ -2,6 +2,7 @@ package lab_test
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -24,7 +25,7 @@ import (
 )
 
 // programVar makes this test binary a program with a `lab` command, and says how it behaves: "orderly"
-// ends at the first signal with exit code 7, "stubborn" never does.
+// ends at the first signal with exit code 7, "watched" too, and runs a sensor; "stubborn" never ends.
 const programVar = "PACGAN_LAB_TEST_PROGRAM"
 
 func TestMain(m *testing.M) {
@@ -53,10 +54,15 @@ func program(behaviour string) (int, error) {
 	if err != nil {
 		return 1, err
 	}
+	if behaviour == "watched" {
+		if err := l.StartIDS(context.Background()); err != nil {
+			return 1, errors.Join(err, l.Close())
+		}
+	}
 	fmt.Print(l.KeepMessage())
 	for s := range signals {
 		fmt.Println("got", s)
-		if behaviour == "orderly" {
+		if behaviour != "stubborn" {
 			break
 		}
 	}
@@ -133,11 +139,14 @@ func processesIn(netnss []string) []string {
 }
 
 func TestKilledSupervisorLeavesNothing(t *testing.T) {
+	labtest.RequireRoot(t)
+	labtest.RequireProgram(t, "suricata")
 	before, mounts := mustInterfaces(t), mustMounts(t)
-	for range 2 { // the next run works
-		s := mustSupervisor(t, "orderly")
-		if n := len(processesIn(s.netnss)); n < 4 {
-			t.Errorf("%d processes in the lab, want pid 1, the program and two roles", n)
+	for _, behaviour := range []string{"watched", "orderly"} { // the next run works
+		s := mustSupervisor(t, behaviour)
+		want := map[string]int{"watched": 5, "orderly": 4}[behaviour]
+		if n := len(processesIn(s.netnss)); n < want {
+			t.Errorf("%s: %d processes in the lab, want pid 1, the program, two roles and the sensor", behaviour, n)
 		}
 		if err := s.cmd.Process.Kill(); err != nil {
 			t.Fatal(err)

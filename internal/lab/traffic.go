@@ -3,11 +3,20 @@ package lab
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"time"
+
+	"pacgan-appliance/internal/lab/plan"
 )
 
-// Labels are what the lab's clients speak.
+// Labels are what the lab's ordinary clients speak.
 func Labels() []string { return []string{"ping", "dns", "http"} }
+
+// Flagged are what the lab's testers speak: harmless, but what the rules of an IDS flag.
+func Flagged() []string { return plan.Flagged() }
+
+// TestersNetwork holds the clients that send what is flagged, and only them.
+func TestersNetwork() netip.Prefix { return plan.TestersNetwork() }
 
 // Traffic has the LAN clients make packets requests of a label: so many echo requests, DNS queries or
 // GETs pass the gateway. progress (may be nil) hears the number made so far, a few times a second. It

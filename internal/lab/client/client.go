@@ -8,16 +8,16 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
-
-	"pacgan-appliance/internal/lab/plan"
 )
 
 // timeout is how long a client waits for one answer.
@@ -28,10 +28,16 @@ const timeout = 2 * time.Second
 // or wrong is no error; a client that cannot ask is.
 type Burst func(ctx context.Context, rng *rand.Rand, from netip.Addr, most int) (made, ok int, err error)
 
-// Set is a burst for each label, and how many run at once.
+// Kind is how the clients at some addresses ask for one label's answers.
+type Kind struct {
+	From  []netip.Addr
+	Burst Burst
+}
+
+// Set is a kind for each label, and how many bursts run at once.
 type Set struct {
 	Workers int
-	Bursts  map[string]Burst
+	Kinds   map[string]Kind
 }
 
 // Progress is how far a run is; safe for concurrent use.
@@ -48,30 +54,29 @@ func (p *Progress) OK() int { return int(p.ok.Load()) }
 // Run makes n requests of a label. Each worker draws clients, servers and sizes from its own stream of
 // seed, so that the same seed gives each worker the same sequence of requests.
 func (s *Set) Run(ctx context.Context, label string, n int, seed uint64, p *Progress) error {
-	burst, known := s.Bursts[label]
+	kind, known := s.Kinds[label]
 	if !known {
-		return fmt.Errorf("label %q: no lab client speaks it: want ping, dns or http", label)
+		return fmt.Errorf("label %q: no lab client speaks it: want one of %s", label, strings.Join(slices.Sorted(maps.Keys(s.Kinds)), ", "))
 	}
 	var left atomic.Int64
 	left.Store(int64(n))
 	share := 1 + n/s.Workers // so that a few requests are spread over all workers
 	g, ctx := errgroup.WithContext(ctx)
 	for worker := range s.Workers {
-		g.Go(func() error { return work(ctx, burst, newRand(seed, label, worker), share, &left, p) })
+		g.Go(func() error { return work(ctx, kind, newRand(seed, label, worker), share, &left, p) })
 	}
 	return g.Wait()
 }
 
-func work(ctx context.Context, burst Burst, rng *rand.Rand, share int, left *atomic.Int64, p *Progress) error {
-	clients := plan.Clients()
+func work(ctx context.Context, kind Kind, rng *rand.Rand, share int, left *atomic.Int64, p *Progress) error {
 	for ctx.Err() == nil {
 		most := take(left, min(share, 4+rng.IntN(5)))
 		if most == 0 {
 			return nil
 		}
-		from := clients[rng.IntN(len(clients))]
+		from := pick(rng, kind.From)
 		for most > 0 && ctx.Err() == nil {
-			made, ok, err := burst(ctx, rng, from, most)
+			made, ok, err := kind.Burst(ctx, rng, from, most)
 			if ctx.Err() != nil {
 				break
 			}

@@ -16,8 +16,11 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"golang.org/x/net/icmp"
 	"golang.org/x/net/ipv4"
+
+	"pacgan-appliance/internal/lab/plan"
 )
 
 // recorder is a burst that asks nobody: it keeps what it was asked for.
@@ -38,7 +41,7 @@ func (r *recorder) burst(_ context.Context, rng *rand.Rand, from netip.Addr, mos
 func TestRunMakesExactlyN(t *testing.T) {
 	for _, n := range []int{0, 1, 7, 8, 9, 1000} {
 		r := &recorder{}
-		s := &Set{Workers: 8, Bursts: map[string]Burst{"x": r.burst}}
+		s := &Set{Workers: 8, Kinds: map[string]Kind{"x": {plan.Clients(), r.burst}}}
 		var p Progress
 		if err := s.Run(t.Context(), "x", n, 1, &p); err != nil {
 			t.Fatal(err)
@@ -52,7 +55,7 @@ func TestRunMakesExactlyN(t *testing.T) {
 func TestSameSeedSameRequests(t *testing.T) {
 	calls := func(seed uint64) []string {
 		r := &recorder{}
-		s := &Set{Workers: 1, Bursts: map[string]Burst{"x": r.burst}}
+		s := &Set{Workers: 1, Kinds: map[string]Kind{"x": {plan.Clients(), r.burst}}}
 		if err := s.Run(t.Context(), "x", 200, seed, &Progress{}); err != nil {
 			t.Fatal(err)
 		}
@@ -68,13 +71,13 @@ func TestSameSeedSameRequests(t *testing.T) {
 
 func TestRunEndsAtAnErrorAndWithItsContext(t *testing.T) {
 	broken := errors.New("no such address")
-	s := &Set{Workers: 4, Bursts: map[string]Burst{"x": (&recorder{err: broken}).burst}}
+	s := &Set{Workers: 4, Kinds: map[string]Kind{"x": {plan.Clients(), (&recorder{err: broken}).burst}}}
 	if err := s.Run(t.Context(), "x", 1<<30, 1, &Progress{}); !errors.Is(err, broken) {
 		t.Errorf("error %v, want %v", err, broken)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	s.Bursts["x"] = (&recorder{}).burst
+	s.Kinds["x"] = Kind{plan.Clients(), (&recorder{}).burst}
 	if err := s.Run(ctx, "x", 1<<30, 1, &Progress{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want %v", err, context.Canceled)
 	}
@@ -119,7 +122,7 @@ func TestIsReply(t *testing.T) {
 }
 
 func TestPingDataIsLikeIputils(t *testing.T) {
-	b := pingData(time.Unix(1, 2000))
+	b := pingData(time.Unix(1, 2000), pingSize)
 	want := append([]byte{1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0}, 0x10, 0x11)
 	if diff := cmp.Diff(want, b[:18]); diff != "" || len(b) != 56 || b[55] != 0x37 {
 		t.Errorf("%d bytes ending in %#x, want 56 ending in 0x37; the first (-want +got):\n%s", len(b), b[len(b)-1], diff)
@@ -140,6 +143,28 @@ func TestUnanswered(t *testing.T) {
 	} {
 		if got := unanswered(c.err); got != c.want {
 			t.Errorf("%v: %t, want %t", c.err, got, c.want)
+		}
+	}
+}
+
+func TestBothSetsSpeakEveryLabel(t *testing.T) {
+	system, err := System()
+	if err != nil {
+		t.Skip(err)
+	}
+	for name, s := range map[string]*Set{"embedded": Embedded(), "system": system} {
+		for _, label := range plan.Flagged() {
+			if diff := cmp.Diff(plan.Testers(), s.Kinds[label].From, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+				t.Errorf("%s: who sends %s (-want +got):\n%s", name, label, diff)
+			}
+		}
+		for _, label := range []string{"ping", "dns", "http"} {
+			if diff := cmp.Diff(plan.Clients(), s.Kinds[label].From, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+				t.Errorf("%s: who sends %s (-want +got):\n%s", name, label, diff)
+			}
+		}
+		if len(s.Kinds) != 3+len(plan.Flagged()) {
+			t.Errorf("%s: %d labels", name, len(s.Kinds))
 		}
 	}
 }

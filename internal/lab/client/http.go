@@ -14,18 +14,21 @@ import (
 	"pacgan-appliance/internal/lab/plan"
 )
 
-// get fetches one page over a connection of its own. The request is written by hand and in one
-// segment: net/http's client adds headers that do not fit the paper's 98 bytes.
-func get(ctx context.Context, rng *rand.Rand, from netip.Addr, _ int) (made, ok int, err error) {
-	site, path := pick(rng, plan.Sites()), pick(rng, plan.Paths())
-	status, err := fetch(ctx, from, site, path)
-	if err != nil && !unanswered(err) {
-		return 0, 0, fmt.Errorf("GET http://%s%s from %s: %w", site.Host, path, from, err)
+// get fetches one page, with one of the URL queries, over a connection of its own. The request is
+// written by hand and in one segment: net/http's client adds headers that do not fit the paper's 98 bytes.
+func get(queries ...string) Burst {
+	return func(ctx context.Context, rng *rand.Rand, from netip.Addr, _ int) (made, ok int, err error) {
+		site, path := pick(rng, plan.Sites()), pick(rng, plan.Paths())
+		path += pick(rng, queries)
+		status, err := fetch(ctx, from, site, path)
+		if err != nil && !unanswered(err) {
+			return 0, 0, fmt.Errorf("GET http://%s%s from %s: %w", site.Host, path, from, err)
+		}
+		if status == http.StatusOK {
+			ok = 1
+		}
+		return 1, ok, nil
 	}
-	if status == http.StatusOK {
-		ok = 1
-	}
-	return 1, ok, nil
 }
 
 func fetch(ctx context.Context, from netip.Addr, site plan.Site, path string) (int, error) {

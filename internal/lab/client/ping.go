@@ -22,27 +22,29 @@ import (
 // protoICMP is ICMP's IP protocol number.
 const protoICMP = 1
 
-// ping is one run of ping: an identifier of its own, sequence numbers from 1, 56 bytes of data, each
-// request after the answer to the last.
-func ping(ctx context.Context, rng *rand.Rand, from netip.Addr, most int) (made, ok int, err error) {
-	conn, id, err := listenPing(rng, from)
-	if err != nil {
-		return 0, 0, fmt.Errorf("ping from %s: %w", from, err)
-	}
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	to := pick(rng, plan.PingTargets())
-	for made < most && ctx.Err() == nil {
-		answered, err := echo(conn, to, &icmp.Echo{ID: id, Seq: made + 1, Data: pingData(time.Now())})
+// ping is one run of ping: an identifier of its own, sequence numbers from 1, data of one of the sizes,
+// each request after the answer to the last.
+func ping(sizes ...int) Burst {
+	return func(ctx context.Context, rng *rand.Rand, from netip.Addr, most int) (made, ok int, err error) {
+		conn, id, err := listenPing(rng, from)
 		if err != nil {
-			return made, ok, fmt.Errorf("ping %s from %s: %w", to, from, err)
+			return 0, 0, fmt.Errorf("ping from %s: %w", from, err)
 		}
-		made++
-		if answered {
-			ok++
+		defer conn.Close()
+		defer context.AfterFunc(ctx, func() { conn.Close() })()
+		to, size := pick(rng, plan.PingTargets()), pick(rng, sizes)
+		for made < most && ctx.Err() == nil {
+			answered, err := echo(conn, to, &icmp.Echo{ID: id, Seq: made + 1, Data: pingData(time.Now(), size)})
+			if err != nil {
+				return made, ok, fmt.Errorf("ping %s from %s: %w", to, from, err)
+			}
+			made++
+			if answered {
+				ok++
+			}
 		}
+		return made, ok, nil
 	}
-	return made, ok, nil
 }
 
 // listenPing opens a datagram socket for ICMP, to which the kernel delivers the replies of its own
@@ -104,8 +106,8 @@ func isReply(b []byte, request *icmp.Echo) bool {
 }
 
 // pingData is iputils' payload: the time as a struct timeval, then bytes that count up from 0x10.
-func pingData(now time.Time) []byte {
-	const size, timeval = 56, 16
+func pingData(now time.Time, size int) []byte {
+	const timeval = 16
 	b := make([]byte, size)
 	binary.LittleEndian.PutUint64(b, uint64(now.Unix()))
 	binary.LittleEndian.PutUint64(b[8:], uint64(now.Nanosecond()/1000))

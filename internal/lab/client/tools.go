@@ -33,12 +33,12 @@ func run(ctx context.Context, path string, args []string, parse func(out string)
 	return made, ok, nil
 }
 
-// runPing sends a run of pings: 2 ms apart instead of 1 s, which changes no byte of them.
-func runPing(path string) Burst {
+// runPing sends a run of pings of one of the sizes: 2 ms apart instead of 1 s, which changes no byte of them.
+func runPing(path string, sizes ...int) Burst {
 	summary := regexp.MustCompile(`(\d+) packets transmitted, (\d+) received`)
 	return func(ctx context.Context, rng *rand.Rand, from netip.Addr, most int) (int, int, error) {
 		to := pick(rng, plan.PingTargets())
-		args := []string{"-n", "-q", "-c", strconv.Itoa(most), "-i", "0.002", "-W", "2", "-I", from.String(), to.String()}
+		args := []string{"-n", "-q", "-c", strconv.Itoa(most), "-i", "0.002", "-W", "2", "-s", strconv.Itoa(pick(rng, sizes)), "-I", from.String(), to.String()}
 		return run(ctx, path, args, func(out string) (made, ok int) {
 			m := summary.FindStringSubmatch(out)
 			if m == nil {
@@ -70,16 +70,16 @@ func runDig(path string, names []plan.Name) Burst {
 	}
 }
 
-// runCurl fetches pages of different hosts, which curl does over a connection each. --resolve keeps
+// runCurl fetches pages of different hosts, each with one of the URL queries, which curl does over a connection each. --resolve keeps
 // look-ups by the C library, which are no client of this lab, out of it; -q the user's .curlrc.
-func runCurl(path string) Burst {
+func runCurl(path string, queries ...string) Burst {
 	return func(ctx context.Context, rng *rand.Rand, from netip.Addr, most int) (int, int, error) {
 		args := []string{"-q", "-s", "--interface", from.String(), "--max-time", "2", "-w", `%{http_code}\n`}
 		sites := plan.Sites()
 		rng.Shuffle(len(sites), func(i, j int) { sites[i], sites[j] = sites[j], sites[i] })
 		for _, s := range sites[:min(most, len(sites))] {
 			args = append(args, "--resolve", s.Host+":80:"+s.Addr.String(),
-				"-o", "/dev/null", "http://"+s.Host+pick(rng, plan.Paths()))
+				"-o", "/dev/null", "http://"+s.Host+pick(rng, plan.Paths())+pick(rng, queries))
 		}
 		return run(ctx, path, args, func(out string) (made, ok int) {
 			for _, status := range strings.Fields(out) {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"pacgan-appliance/internal/lab"
+	"pacgan-appliance/internal/lab/program"
 	"pacgan-appliance/internal/lab/sandbox"
 )
 
@@ -43,7 +44,20 @@ func RequireRoot(tb testing.TB) {
 	if sandbox.Kind() != "" {
 		return
 	}
-	const missing = "needs root, and TestMain to call labtest.Main"
+	skip(tb, "needs root, and TestMain to call labtest.Main")
+}
+
+// RequireProgram skips a test that runs somebody else's program where that is not installed; with
+// PACGAN_REQUIRE_ROOT=1 it fails instead.
+func RequireProgram(tb testing.TB, name string) {
+	tb.Helper()
+	if _, err := program.Find(name); err != nil {
+		skip(tb, err.Error())
+	}
+}
+
+func skip(tb testing.TB, missing string) {
+	tb.Helper()
 	if os.Getenv("PACGAN_REQUIRE_ROOT") == "1" {
 		tb.Fatal(missing)
 	}

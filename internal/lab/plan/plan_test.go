@@ -3,6 +3,7 @@ package plan_test
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	"pacgan-appliance/internal/lab/plan"
@@ -30,7 +31,7 @@ func TestTablesAreLargeEnough(t *testing.T) {
 func TestNamesAreUniqueAndPointIntoTheServers(t *testing.T) {
 	servers := plan.Servers()
 	seen := map[string]bool{}
-	for _, n := range plan.Names() {
+	for _, n := range append(plan.Names(), plan.Blocked()...) {
 		if seen[n.Host] {
 			t.Errorf("%s stands twice", n.Host)
 		}
@@ -69,6 +70,27 @@ func TestAddressesArePrivateAndApart(t *testing.T) {
 				t.Errorf("address %s: twice, outside %s or not private", a, side.Network)
 			}
 			seen[a] = true
+		}
+	}
+}
+
+func TestTestersHaveANetworkOfTheirOwn(t *testing.T) {
+	for _, a := range plan.LAN().Hosts {
+		if tester := slices.Contains(plan.Testers(), a); plan.TestersNetwork().Contains(a) != tester {
+			t.Errorf("%s: tester %t, but in %s %t", a, tester, plan.TestersNetwork(), !tester)
+		}
+	}
+}
+
+func TestOnlyBlockedNamesAreInTheBlockedZone(t *testing.T) {
+	for _, n := range plan.Names() {
+		if strings.HasSuffix(n.Host, plan.BlockedZone) {
+			t.Errorf("%s is an ordinary name", n.Host)
+		}
+	}
+	for _, n := range plan.Blocked() {
+		if !strings.HasSuffix(n.Host, "."+plan.BlockedZone) {
+			t.Errorf("%s is blocked, but not in %s", n.Host, plan.BlockedZone)
 		}
 	}
 }

@@ -22,8 +22,8 @@ type Side struct {
 // With is an address of the network with the network's prefix length, as an interface wants it.
 func (s Side) With(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, s.Network.Bits()) }
 
-// LAN is where the clients are: ten of them, 10.77.1.11 to .20.
-func LAN() Side { return side(1, Clients()) }
+// LAN is where the clients are, 10.77.1.11 to .20, and the testers, .200 to .203.
+func LAN() Side { return side(1, append(Clients(), Testers()...)) }
 
 // Servers is where the servers are.
 func Servers() Side {
@@ -31,7 +31,7 @@ func Servers() Side {
 	return side(2, append(hosts, PingHosts()...))
 }
 
-// Clients are the LAN clients' addresses.
+// Clients are the addresses of the LAN's ordinary clients, ten of them.
 func Clients() []netip.Addr { return addrs(1, 11, 20) }
 
 // Resolvers are the addresses that answer DNS on UDP port 53.

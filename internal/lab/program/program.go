@@ -1,5 +1,5 @@
-// Package program finds the system's own servers and tools for a lab that uses them, and says what to
-// install where one is missing.
+// Package program finds the system's own servers and tools for a lab that uses them, says what to
+// install where one is missing, and runs them.
 package program
 
 import (
@@ -8,13 +8,21 @@ import (
 	"path/filepath"
 )
 
-// Debian's packages of the programs that a lab with system servers runs.
-var packages = map[string]string{
-	"nginx":   "nginx-light",
-	"unbound": "unbound",
-	"ping":    "iputils-ping",
-	"dig":     "bind9-dnsutils",
-	"curl":    "curl",
+// hints say what to do where a program is missing.
+var hints = map[string]string{
+	"nginx":      systemHint("nginx-light"),
+	"unbound":    systemHint("unbound"),
+	"ping":       systemHint("iputils-ping"),
+	"dig":        systemHint("bind9-dnsutils"),
+	"curl":       systemHint("curl"),
+	"suricata":   `install it with "make deps-ids", or leave --ids out`,
+	"tshark":     `install it with "make deps-ids"`,
+	"ndpiReader": `install it with "make deps-ids"`,
+}
+
+// systemHint is that of what a lab with system servers runs, by its Debian package.
+func systemHint(pkg string) string {
+	return fmt.Sprintf(`install it with "apt-get install %s", or use --servers embedded`, pkg)
 }
 
 // Find is exec.LookPath with the directories where Debian keeps servers, which are not in every PATH.
@@ -27,11 +35,11 @@ func Find(name string) (string, error) {
 			return path, nil
 		}
 	}
-	pkg, ok := packages[name]
+	hint, ok := hints[name]
 	if !ok {
-		pkg = name
+		hint = fmt.Sprintf(`install it with "apt-get install %s"`, name)
 	}
-	return "", fmt.Errorf(`%s: not found: install it with "apt-get install %s", or use --servers embedded`, name, pkg)
+	return "", fmt.Errorf("%s: not found: %s", name, hint)
 }
 
 // FindAll finds everything that a lab with system servers runs, or says what is missing first.

@@ -2,6 +2,7 @@ package program_test
 
 import (
 	"testing"
+	"time"
 
 	"pacgan-appliance/internal/lab/program"
 )
@@ -11,10 +12,22 @@ func TestMissingProgramSaysWhatToInstall(t *testing.T) {
 	for _, c := range []struct{ name, want string }{
 		{"dig", `dig: not found: install it with "apt-get install bind9-dnsutils", or use --servers embedded`},
 		{"curl", `curl: not found: install it with "apt-get install curl", or use --servers embedded`},
-		{"nobodys-tool", `nobodys-tool: not found: install it with "apt-get install nobodys-tool", or use --servers embedded`},
+		{"suricata", `suricata: not found: install it with "make deps-ids", or leave --ids out`},
+		{"nobodys-tool", `nobodys-tool: not found: install it with "apt-get install nobodys-tool"`},
 	} {
 		if _, err := program.Find(c.name); err == nil || err.Error() != c.want {
 			t.Errorf("%s: error %v, want %q", c.name, err, c.want)
 		}
+	}
+}
+
+func TestAProgramThatEndsAtOnceSaysWhy(t *testing.T) {
+	p, err := program.Start(t.TempDir(), "/bin/sh", "-c", "echo 'bad config line 3' >&2; exit 4")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = p.Ready(time.Minute, func() (bool, error) { return false, nil })
+	if want := "sh ended at once: exit status 4: bad config line 3"; err == nil || err.Error() != want {
+		t.Errorf("error %v, want %q", err, want)
 	}
 }

@@ -24,7 +24,7 @@ func NewEmbedded(dir string) (*Embedded, error) {
 		return nil, err
 	}
 	return &Embedded{
-		dns:  newDNS(plan.Names()[:plan.ShortNames], dnsLog),
+		dns:  newDNS(append(plan.Names()[:plan.ShortNames], plan.Blocked()...), dnsLog),
 		http: newHTTP(plan.Sites(), plan.Paths(), httpLog),
 	}, nil
 }

@@ -6,10 +6,14 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"pacgan-appliance/internal/lab/plan"
 	"pacgan-appliance/internal/lab/program"
 )
+
+// patience is how long a program may take until it listens, or ends, on a machine that is busy.
+const patience = 10 * time.Second
 
 // System is the set of the system's own programs, unbound and nginx, run from generated configs in
 // the foreground; no system service, file or user is touched.
@@ -19,13 +23,13 @@ type System struct {
 	names          []plan.Name
 	dnsLog         *tail
 	httpLog        *tail
-	dns, http      *process
+	dns, http      *program.Process
 }
 
 // NewSystem makes the set; its configs and logs (unbound.log, nginx.jsonl) are in dir.
 func NewSystem(dir string) (*System, error) {
 	s := &System{
-		dir: dir, names: plan.Names(),
+		dir: dir, names: append(plan.Names(), plan.Blocked()...),
 		dnsLog:  newTail(filepath.Join(dir, "unbound.log"), unboundStatus),
 		httpLog: newTail(filepath.Join(dir, "nginx.jsonl"), nginxStatus),
 	}
@@ -59,11 +63,11 @@ func (s *System) Start() error {
 // Stop ends both programs.
 func (s *System) Stop() error {
 	var first error
-	for _, p := range []**process{&s.dns, &s.http} {
+	for _, p := range []**program.Process{&s.dns, &s.http} {
 		if *p == nil {
 			continue
 		}
-		if err := (*p).stop(); first == nil {
+		if err := (*p).Stop(patience); first == nil {
 			first = err
 		}
 		*p = nil
@@ -81,7 +85,7 @@ func (s *System) RemoveName(host string) error {
 	if s.dns == nil {
 		return nil
 	}
-	if err := s.dns.stop(); err != nil {
+	if err := s.dns.Stop(patience); err != nil {
 		return err
 	}
 	return s.startUnbound()
@@ -114,10 +118,10 @@ func (s *System) startUnbound() error {
 		return err
 	}
 	var err error
-	if s.dns, err = startProcess(s.dir, s.unbound, "-d", "-c", path); err != nil {
+	if s.dns, err = program.Start(s.dir, s.unbound, "-d", "-c", path); err != nil {
 		return err
 	}
-	if err := s.dns.ready(listening("udp", plan.Resolvers(), 53)); err != nil {
+	if err := s.dns.Ready(patience, listening("udp", plan.Resolvers(), 53)); err != nil {
 		return err
 	}
 	return nil
@@ -129,10 +133,10 @@ func (s *System) startNginx() error {
 		return err
 	}
 	var err error
-	if s.http, err = startProcess(s.dir, s.nginx, "-e", "stderr", "-p", s.dir, "-c", path); err != nil {
+	if s.http, err = program.Start(s.dir, s.nginx, "-e", "stderr", "-p", s.dir, "-c", path); err != nil {
 		return err
 	}
-	return s.http.ready(listening("tcp", plan.WebServers(), 80))
+	return s.http.Ready(patience, listening("tcp", plan.WebServers(), 80))
 }
 
 // unboundConfig answers local data only: everything else is NXDOMAIN, without asking anybody.

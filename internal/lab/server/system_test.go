@@ -116,14 +116,3 @@ IcmpMsg: InType8
 		}
 	}
 }
-
-func TestAProgramThatEndsAtOnceSaysWhy(t *testing.T) {
-	p, err := startProcess(t.TempDir(), "/bin/sh", "-c", "echo 'bad config line 3' >&2; exit 4")
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = p.ready(func() (bool, error) { return false, nil })
-	if want := "sh ended at once: exit status 4: bad config line 3"; err == nil || err.Error() != want {
-		t.Errorf("error %v, want %q", err, want)
-	}
-}

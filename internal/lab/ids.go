@@ -1,0 +1,80 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"pacgan-appliance/internal/lab/ids"
+	"pacgan-appliance/internal/lab/plan"
+)
+
+// Sensors are the intrusion detection systems that a lab can run beside its servers.
+func Sensors() []string { return []string{"suricata"} }
+
+// ParseSensor reads the value of --ids; "" is none.
+func ParseSensor(s string) (string, error) {
+	if s == "" || slices.Contains(Sensors(), s) {
+		return s, nil
+	}
+	return "", fmt.Errorf("--ids %q: want suricata, or nothing", s)
+}
+
+// StartIDS runs Suricata on the servers' interface, with one local rule for each label of Flagged, and
+// returns when it sees every packet.
+func (l *Lab) StartIDS(ctx context.Context) error {
+	return labError(l.servers.call(ctx, "StartIDS", l.sensorDir(), &struct{}{}))
+}
+
+// StopIDS ends it; its log is whole then. Close does the same.
+func (l *Lab) StopIDS(ctx context.Context) error {
+	return labError(l.servers.call(ctx, "StopIDS", struct{}{}, &struct{}{}))
+}
+
+// DropRules deletes the rules of some labels, or of none, and has the running sensor read them anew.
+func (l *Lab) DropRules(ctx context.Context, labels ...string) error {
+	return labError(l.servers.call(ctx, "DropRules", labels, &struct{}{}))
+}
+
+// EVE is the sensor's log, Suricata's EVE JSON.
+func (l *Lab) EVE() string { return ids.EVE(l.sensorDir()) }
+
+func (l *Lab) sensorDir() string { return filepath.Join(l.options.LogDir, "suricata") }
+
+// StartIDS runs the sensor in the servers' namespace.
+func (r *serversRole) StartIDS(dir string, _ *struct{}) (err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.sensor != nil {
+		return fmt.Errorf("the sensor is running already")
+	}
+	r.sensor, err = ids.Start(dir, plan.ServerHost, ids.Rules())
+	return err
+}
+
+// StopIDS ends the sensor, if it is running.
+func (r *serversRole) StopIDS(struct{}, *struct{}) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.stopSensor()
+}
+
+// DropRules has the sensor go by all rules but those of the labels.
+func (r *serversRole) DropRules(labels []string, _ *struct{}) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.sensor == nil {
+		return fmt.Errorf("no sensor is running")
+	}
+	return r.sensor.SetRules(slices.DeleteFunc(ids.Rules(), func(rule ids.Rule) bool { return slices.Contains(labels, rule.Label) }))
+}
+
+func (r *serversRole) stopSensor() error {
+	if r.sensor == nil {
+		return nil
+	}
+	err := r.sensor.Stop()
+	r.sensor = nil
+	return err
+}
