@@ -36,17 +36,18 @@ func (c corpus) against() string {
 	return againstHeldOut
 }
 
-// orValidation is the corpus itself where packets are held out in it. Of
-// capture files, which are learned whole, training has put some aside.
-func (c corpus) orValidation(r *train.Result) corpus {
+// orValidation is the corpus itself and the trained model, where packets are
+// held out in it. Of capture files, which are learned whole, training has put
+// some aside, which judge the model as it was before it learned those, too.
+func (c corpus) orValidation(r *train.Result) (corpus, *model.Model) {
 	if c.heldOut != nil {
-		return c
+		return c, r.Model
 	}
 	out := corpus{heldOut: r.Validation, until: c.until, validated: true}
 	for i, set := range c.train {
 		out.train = append(out.train, train.Set{Label: set.Label, Packets: r.Fitted[i]})
 	}
-	return out
+	return out, r.Blind
 }
 
 // writeModelPage writes a model's page into its directory.

@@ -143,8 +143,8 @@ func (p *Program) train(ctx context.Context, o trainOptions, flags *pflag.FlagSe
 	if err != nil {
 		return p.interrupted(o, t, result, err)
 	}
-	judgedBy := t.data.orValidation(result)
-	judged, err := p.measure(ctx, o, judgedBy, result.Model)
+	judgedBy, judgeable := t.data.orValidation(result)
+	judged, err := p.measure(ctx, o, judgedBy, judgeable)
 	if err != nil {
 		return p.interrupted(o, t, result, err)
 	}

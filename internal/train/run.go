@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ type run struct {
 	floor  float64
 	step0  *model.Model
 	chosen *model.Model
+	blind  *model.Model // chosen, before it was fitted anew
 	record
 	stopwatch
 }
@@ -32,12 +34,34 @@ func newRun(data Data, s *split, opts Options) *run {
 
 // tree trains recipe tree.
 func (r *run) tree(ctx context.Context) error {
-	forests, err := fitForests(ctx, r.split.whole(), r.opts.Threads) // there is nothing to choose by validation
+	forests, err := fitForests(ctx, r.split, r.opts.Threads)
 	if err != nil {
 		return err
 	}
 	r.step0 = &model.Model{Recipe: model.RecipeTree, Labels: r.split.labels, Geometry: r.split.geometry, Forests: forests}
-	return r.begin(r.step0, true)
+	if err := r.begin(r.step0, true); err != nil {
+		return err
+	}
+	return r.refit(ctx)
+}
+
+// refit fits the trees of a chosen step 0 to all packets: once the choice is made, the validation packets have no
+// other use, and where packets are few, a fifth of them knows names that the others lack.
+func (r *run) refit(ctx context.Context) error {
+	if r.Chosen != 0 || r.chosen.Forests == nil {
+		return nil
+	}
+	forests, err := fitForests(ctx, r.split.whole(), r.opts.Threads)
+	if err != nil {
+		return fmt.Errorf("fit to all packets: %w", err)
+	}
+	m := *r.chosen
+	m.Forests = forests
+	if m.Gate != nil {
+		m.Gate = model.NewGate(m.Gate.Prior, forests, m.Geometry.DigitsCapacity())
+	}
+	r.blind, r.chosen, r.step0 = r.chosen, &m, &m
+	return nil
 }
 
 // adversarial trains a recipe that makes steps, from the first one or from where a saved training stopped.
@@ -65,7 +89,7 @@ func (r *run) adversarial(ctx context.Context, build builder, from *Saved) error
 			return err
 		}
 	}
-	return nil
+	return r.refit(ctx)
 }
 
 // step makes one step; where it is time, it judges what came out and saves the training.
@@ -234,7 +258,7 @@ func (r *run) finish() *Result {
 	}
 	r.clock()
 	result := &Result{
-		Model: r.chosen, Step0: r.step0, Chosen: r.Chosen, Steps: r.Steps, Curve: r.Curve, Losses: r.Losses, Floor: r.floor,
+		Model: r.chosen, Blind: cmp.Or(r.blind, r.chosen), Step0: r.step0, Chosen: r.Chosen, Steps: r.Steps, Curve: r.Curve, Losses: r.Losses, Floor: r.floor,
 		WallSeconds: r.WallSeconds, CPUSeconds: r.CPUSeconds, Packets: map[string]int{},
 		Fitted: r.split.train, Validation: r.split.validate,
 	}

@@ -70,9 +70,13 @@ type Checkpoint struct {
 
 // Result is a trained generator and how it came about.
 type Result struct {
-	Model *model.Model // the chosen checkpoint
+	// Model is the chosen checkpoint. Where that is step 0 of recipe tree or gan, its trees are then fitted to all
+	// packets, those that it was chosen by among them.
+	Model *model.Model
+	// Blind is Model as it was chosen: what packets of Validation can judge.
+	Blind *model.Model
 	// Step0 is the model before adversarial training, for comparison: the trees alone for recipes tree and gan, the
-	// untrained network for paper.
+	// untrained network for paper. It is Model where that was chosen.
 	Step0 *model.Model
 	// Chosen is the step of Model: the first whose Distance is lowest, below Step0's by more than chance; 0 where
 	// Step0's is Floor, give or take chance.
@@ -84,8 +88,8 @@ type Result struct {
 	Floor                   float64
 	WallSeconds, CPUSeconds float64
 	Packets                 map[string]int // of each label, training and validation together
-	// Fitted are the packets of each label that the generator was fitted to, Validation those that it was not: its
-	// checkpoints were chosen by them.
+	// Fitted are the packets of each label that Blind was fitted to, Validation those that it was not: its checkpoints
+	// were chosen by them.
 	Fitted, Validation [][][]byte
 }
 

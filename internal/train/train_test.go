@@ -88,6 +88,38 @@ func TestEveryRecipeTrains(t *testing.T) {
 	}
 }
 
+// TestStep0LearnsAllPackets: a chosen step 0 is fitted to the validation packets too, but only after it was chosen by
+// them.
+func TestStep0LearnsAllPackets(t *testing.T) {
+	const n, held = 60, 60 / validateShare
+	for _, recipe := range []model.Recipe{model.RecipeTree, model.RecipeGAN} {
+		t.Run(string(recipe), func(t *testing.T) {
+			r := mustTrain(t, lanData(1, n), Options{Recipe: recipe, Seed: 1, Steps: 1, Batch: 4})
+			if r.Chosen != 0 {
+				t.Fatalf("step %d chosen: this test needs another seed", r.Chosen)
+			}
+			for _, tt := range []struct {
+				name string
+				m    *model.Model
+				want uint32
+			}{{"blind", r.Blind, n - held}, {"model", r.Model, n}, {"step 0", r.Step0, n}} {
+				for i, f := range tt.m.Forests {
+					var got uint32
+					for _, shape := range f.Shapes {
+						got += shape.Count
+					}
+					if got != tt.want {
+						t.Errorf("%s, label %s: fitted to %d packets, want %d", tt.name, tt.m.Labels[i], got, tt.want)
+					}
+				}
+				if err := tt.m.Validate(); err != nil {
+					t.Errorf("%s: %v", tt.name, err)
+				}
+			}
+		})
+	}
+}
+
 func TestTrainIsReproducible(t *testing.T) {
 	for recipe, steps := range map[model.Recipe]int{model.RecipeGAN: 3, model.RecipePaper: 1} {
 		t.Run(string(recipe), func(t *testing.T) {
