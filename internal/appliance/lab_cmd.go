@@ -14,10 +14,10 @@ import (
 
 // labOptions are the lab's flags.
 type labOptions struct {
-	labels         []string
-	capturePackets int     // of each label
-	generate       int     // packets of each label
-	rate           float64 // packets per second over all labels
+	labels         []string // none: what the lab's clients speak, and with ids what it flags
+	capturePackets int      // of each label
+	generate       int      // packets of each label
+	rate           float64  // packets per second over all labels
 	seed           uint64
 	recipe         string
 	steps          int      // of adversarial training; 0: the recipe's default
@@ -25,6 +25,7 @@ type labOptions struct {
 	threads        int      // of training; 0: one for each processor
 	resume         bool     // go on with what an earlier run left in state
 	servers        string
+	ids            string // the sensor beside the servers, "" for none
 	json           string // file for the report, "" for none
 	keep           bool
 	state          string // directory for captures and models, "" for a new temporary one
@@ -33,10 +34,13 @@ type labOptions struct {
 const (
 	labLong = `The whole job on this machine, with no config: three network namespaces (LAN, gateway, servers), real
 clients that talk to real servers, their packets captured and learned, then generated ones injected, and
-the answers counted. It needs root and touches nothing outside the namespaces that it makes.`
+the answers counted. With --ids a sensor watches the servers' interface, and testers join the clients: what
+they send is harmless, answered like the rest, and flagged by the sensor's local rules. It needs root and
+touches nothing outside the namespaces that it makes.`
 
 	labExample = `  pacgan-appliance lab
-  pacgan-appliance lab --servers system --seed 2 --json report.json`
+  pacgan-appliance lab --servers system --seed 2 --json report.json
+  pacgan-appliance lab --ids suricata`
 )
 
 // labCommand is the demonstration that runs what the daemon runs.
@@ -50,7 +54,7 @@ func (p *Program) labCommand() *cobra.Command {
 		Args:    cobra.NoArgs,
 	}
 	flags := cmd.Flags()
-	flags.StringSliceVar(&o.labels, "labels", lab.Labels(), "kinds of traffic")
+	flags.StringSliceVar(&o.labels, "labels", nil, "kinds of traffic (default: "+strings.Join(lab.Labels(), ",")+"; with --ids "+strings.Join(lab.Flagged(), ",")+" too)")
 	flags.IntVar(&o.capturePackets, "capture-packets", 2000, "packets to capture of each label")
 	flags.IntVar(&o.generate, "generate", 3000, "packets to generate and inject of each label")
 	flags.Float64Var(&o.rate, "rate", 200, "packets per second over all labels")
@@ -60,16 +64,21 @@ func (p *Program) labCommand() *cobra.Command {
 	flags.StringSliceVar(&o.paper, "paper", nil, paperUsage)
 	flags.IntVar(&o.threads, "threads", 0, "threads that train; 0: one for each processor")
 	flags.StringVar(&o.servers, "servers", string(lab.Embedded), "embedded, or system: nginx, unbound, ping, dig and curl")
+	flags.StringVar(&o.ids, "ids", "", "the sensor beside the servers: suricata, or none")
 	flags.StringVar(&o.json, "json", "", "write the result to `file` as JSON")
 	flags.BoolVar(&o.keep, "keep", false, "leave the network up at the end, until Ctrl-C")
 	flags.StringVar(&o.state, "state", "", "`directory` for captures and models; it must be empty (default: a new temporary one)")
-	completeChoices(cmd, "labels", lab.Labels()...)
+	completeChoices(cmd, "labels", append(lab.Labels(), lab.Flagged()...)...)
 	completeChoices(cmd, "recipe", recipes()...)
 	completeChoices(cmd, "servers", string(lab.Embedded), string(lab.System))
+	completeChoices(cmd, "ids", lab.Sensors()...)
 	completeFiles(cmd, "json", "json")
 	completeDirectories(cmd, "state")
 	flags.BoolVar(&o.resume, "resume", false, "go on in --state with what an earlier run captured and trained there")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if !cmd.Flags().Changed("labels") {
+			o.labels = defaultLabels(o.ids)
+		}
 		if err := o.check(); err != nil {
 			return usageError{err}
 		}
@@ -96,9 +105,12 @@ func (o labOptions) check() error {
 	if _, err := lab.ParseServers(o.servers); err != nil {
 		return err
 	}
+	if _, err := lab.ParseSensor(o.ids); err != nil {
+		return err
+	}
 	switch {
 	case len(o.labels) == 0:
-		return errors.New("--labels: name at least one of " + strings.Join(lab.Labels(), ", "))
+		return errors.New("--labels: name at least one of " + strings.Join(append(lab.Labels(), lab.Flagged()...), ", "))
 	case o.capturePackets < config.MinTrainable:
 		return fmt.Errorf("--capture-packets %d: at least %d are needed to train", o.capturePackets, config.MinTrainable)
 	case o.generate < 1:

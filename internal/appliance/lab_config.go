@@ -41,13 +41,29 @@ type labLabel struct {
 	Name, Filter, Answer string
 }
 
-// labLabels are the kinds of traffic that the lab's clients make.
+// labLabels are the kinds of traffic that the lab's clients make. The first
+// filter that matches wins: what the testers send comes first.
 func labLabels() []labLabel {
+	testers := "src net " + lab.TestersNetwork().String() + " and "
+	const ping, dns = "icmp[icmptype] == icmp-echo", "udp dst port 53"
+	const http = "tcp dst port 80 and tcp[((tcp[12:1] & 0xf0) >> 2):4] = 0x47455420"
 	return []labLabel{
-		{"ping", "icmp[icmptype] == icmp-echo", "icmp-echo"},
-		{"dns", "udp dst port 53", "dns"},
-		{"http", "tcp dst port 80 and tcp[((tcp[12:1] & 0xf0) >> 2):4] = 0x47455420", "http"},
+		{"bigping", testers + ping, "icmp-echo"},
+		{"blockedname", testers + dns, "dns"},
+		{"traversal", testers + http, "http"},
+		{"ping", ping, "icmp-echo"},
+		{"dns", dns, "dns"},
+		{"http", http, "http"},
 	}
+}
+
+// defaultLabels are the labels that nobody named: a sensor is shown what it
+// flags, too.
+func defaultLabels(ids string) []string {
+	if ids == "" {
+		return lab.Labels()
+	}
+	return append(lab.Labels(), lab.Flagged()...)
 }
 
 // chooseLabels keeps the labels that names lists, in the lab's own order.
@@ -55,7 +71,7 @@ func chooseLabels(names []string) ([]labLabel, error) {
 	known := labLabels()
 	for _, name := range names {
 		if !slices.ContainsFunc(known, func(l labLabel) bool { return l.Name == name }) {
-			return nil, fmt.Errorf("--labels %q: the lab has %s", name, strings.Join(lab.Labels(), ", "))
+			return nil, fmt.Errorf("--labels %q: the lab has %s", name, strings.Join(append(lab.Labels(), lab.Flagged()...), ", "))
 		}
 	}
 	return slices.DeleteFunc(known, func(l labLabel) bool { return !slices.Contains(names, l.Name) }), nil

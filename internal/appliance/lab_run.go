@@ -48,6 +48,9 @@ func (p *Program) runLab(ctx context.Context, o labOptions) (err error) {
 	}
 	defer func() { err = errors.Join(err, r.lab.Close()) }()
 	network.end("LAN, gateway and servers are up, " + o.servers + " servers")
+	if err := r.startSensor(ctx); err != nil {
+		return err
+	}
 
 	r.store, err = dataset.Open(dataset.Options{Dir: filepath.Join(r.state, dataDir), Labels: labelNames(r.cfg), MaxBytes: int64(r.cfg.State.MaxBytes)})
 	if err != nil {

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -21,15 +22,22 @@ func ParseSensor(s string) (string, error) {
 	return "", fmt.Errorf("--ids %q: want suricata, or nothing", s)
 }
 
+var errNoSensor = errors.New("no sensor is running")
+
 // StartIDS runs Suricata on the servers' interface, with one local rule for each label of Flagged, and
 // returns when it sees every packet.
 func (l *Lab) StartIDS(ctx context.Context) error {
 	return labError(l.servers.call(ctx, "StartIDS", l.sensorDir(), &struct{}{}))
 }
 
-// StopIDS ends it; its log is whole then. Close does the same.
+// StopIDS ends it when it has looked at all that has passed; its log is whole then.
 func (l *Lab) StopIDS(ctx context.Context) error {
 	return labError(l.servers.call(ctx, "StopIDS", struct{}{}, &struct{}{}))
+}
+
+// KillIDS ends it as a crash does.
+func (l *Lab) KillIDS(ctx context.Context) error {
+	return labError(l.servers.call(ctx, "KillIDS", struct{}{}, &struct{}{}))
 }
 
 // DropRules deletes the rules of some labels, or of none, and has the running sensor read them anew.
@@ -47,17 +55,27 @@ func (r *serversRole) StartIDS(dir string, _ *struct{}) (err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.sensor != nil {
-		return fmt.Errorf("the sensor is running already")
+		return errors.New("the sensor is running already")
 	}
 	r.sensor, err = ids.Start(dir, plan.ServerHost, ids.Rules())
 	return err
 }
 
-// StopIDS ends the sensor, if it is running.
-func (r *serversRole) StopIDS(struct{}, *struct{}) error {
+// StopIDS ends the sensor in order.
+func (r *serversRole) StopIDS(struct{}, *struct{}) error { return r.endSensor((*ids.Suricata).Stop) }
+
+// KillIDS kills it.
+func (r *serversRole) KillIDS(struct{}, *struct{}) error { return r.endSensor((*ids.Suricata).Kill) }
+
+func (r *serversRole) endSensor(end func(*ids.Suricata) error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.stopSensor()
+	if r.sensor == nil {
+		return errNoSensor
+	}
+	err := end(r.sensor)
+	r.sensor = nil
+	return err
 }
 
 // DropRules has the sensor go by all rules but those of the labels.
@@ -65,16 +83,7 @@ func (r *serversRole) DropRules(labels []string, _ *struct{}) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.sensor == nil {
-		return fmt.Errorf("no sensor is running")
+		return errNoSensor
 	}
 	return r.sensor.SetRules(slices.DeleteFunc(ids.Rules(), func(rule ids.Rule) bool { return slices.Contains(labels, rule.Label) }))
-}
-
-func (r *serversRole) stopSensor() error {
-	if r.sensor == nil {
-		return nil
-	}
-	err := r.sensor.Stop()
-	r.sensor = nil
-	return err
 }

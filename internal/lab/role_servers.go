@@ -121,7 +121,9 @@ func (r *serversRole) ResetCounts(struct{}, *struct{}) (err error) {
 func (r *serversRole) end() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_ = r.stopSensor()
+	if r.sensor != nil {
+		_ = r.sensor.Kill()
+	}
 	if r.running {
 		_ = r.set.Stop()
 	}

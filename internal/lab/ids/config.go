@@ -13,6 +13,7 @@ const (
 	ruleFile   = "local.rules"
 	logFile    = "suricata.log"
 	eveFile    = "eve.json"
+	statsFile  = "stats.json" // the counters alone, each second
 )
 
 // EVE is the log of events that a sensor writes in its directory.
@@ -58,12 +59,18 @@ outputs:
         - http
         - flow
         - stats: {totals: yes}
+  - eve-log:
+      enabled: yes
+      filetype: regular
+      filename: {{.Stats}}
+      types: [stats: {totals: yes}]
 af-packet:
   - interface: {{.Interface}}
     threads: 1
     cluster-id: 77
     cluster-type: cluster_flow
-    tpacket-v3: no
+    tpacket-v3: no # its last block would be lost when the sensor ends
+    defrag: yes
     checksum-checks: yes
     disable-promisc: yes
 pcap-file: {checksum-checks: yes}
@@ -88,7 +95,8 @@ func configOf(dir, iface string) ([]byte, error) {
 	}
 	var b bytes.Buffer
 	err = t.Execute(&b, map[string]any{
-		"Dir": dir, "Interface": iface, "Rules": ruleFile, "Log": logFile, "EVE": eveFile, "Parsers": strings.Fields(parsers),
+		"Dir": dir, "Interface": iface, "Rules": ruleFile, "Log": logFile, "EVE": eveFile, "Stats": statsFile,
+		"Parsers": strings.Fields(parsers),
 	})
 	return b.Bytes(), err
 }

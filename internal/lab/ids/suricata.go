@@ -6,6 +6,7 @@ package ids
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -13,6 +14,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/vishvananda/netlink"
 
 	"pacgan-appliance/internal/lab/program"
 )
@@ -23,6 +26,8 @@ const patience = time.Minute
 // Suricata is a running sensor.
 type Suricata struct {
 	dir     string
+	iface   string
+	before  uint64 // frames that had passed the interface when the engine started
 	process *program.Process
 }
 
@@ -32,12 +37,15 @@ func Start(dir, iface string, rules []Rule) (*Suricata, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Suricata{dir: dir}
+	s := &Suricata{dir: dir, iface: iface}
 	s.process, err = program.Start(dir, path, "-c", filepath.Join(dir, configFile), "-l", dir, "--af-packet="+iface, "--init-errors-fatal")
 	if err != nil {
 		return nil, err
 	}
 	if err := s.process.Ready(patience, s.logged("Engine started", 1)); err != nil {
+		return nil, errors.Join(err, s.process.Stop(patience))
+	}
+	if s.before, err = frames(iface); err != nil {
 		return nil, errors.Join(err, s.process.Stop(patience))
 	}
 	return s, nil
@@ -59,8 +67,21 @@ func (s *Suricata) SetRules(rules []Rule) error {
 	return s.process.Ready(patience, s.logged(done, before+1))
 }
 
-// Stop ends the sensor, which writes down what it still had to say.
-func (s *Suricata) Stop() error { return s.process.Stop(patience) }
+// Stop ends the sensor once it has looked at every frame that has passed its interface so far: those that
+// wait in its ring when it ends are lost.
+func (s *Suricata) Stop() error {
+	passed, err := frames(s.iface)
+	if err == nil {
+		err = s.process.Ready(patience, func() (bool, error) {
+			seen, err := s.seen()
+			return seen >= passed-s.before, err
+		})
+	}
+	return errors.Join(err, s.process.Stop(patience))
+}
+
+// Kill ends the sensor as a crash does.
+func (s *Suricata) Kill() error { return s.process.Kill() }
 
 // Read has a sensor read a capture file, and returns when its EVE log in dir is whole.
 func Read(ctx context.Context, dir, pcap string, rules []Rule) error {
@@ -85,7 +106,7 @@ func prepare(dir, iface string, rules []Rule) (path string, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
-	for _, name := range []string{logFile, eveFile} { // Suricata appends
+	for _, name := range []string{logFile, eveFile, statsFile} { // Suricata appends
 		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return "", err
 		}
@@ -116,4 +137,37 @@ func (s *Suricata) count(what string) (int, error) {
 		return 0, nil
 	}
 	return bytes.Count(log, []byte(what)), err
+}
+
+// seen is how many frames the sensor has decoded, as it said last.
+func (s *Suricata) seen() (uint64, error) {
+	text, err := os.ReadFile(filepath.Join(s.dir, statsFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, nil
+	}
+	text = text[:bytes.LastIndexByte(text, '\n')+1] // a line that it is writing
+	last := bytes.TrimSpace(text)
+	last = last[bytes.LastIndexByte(last, '\n')+1:]
+	if err != nil || len(last) == 0 {
+		return 0, err
+	}
+	var event struct {
+		Stats struct {
+			Decoder struct{ Pkts uint64 }
+		}
+	}
+	if err := json.Unmarshal(last, &event); err != nil {
+		return 0, fmt.Errorf("%s: %w", statsFile, err)
+	}
+	return event.Stats.Decoder.Pkts, nil
+}
+
+// frames is how many have passed an interface, in both directions.
+func frames(iface string) (uint64, error) {
+	link, err := netlink.LinkByName(iface)
+	if err != nil {
+		return 0, fmt.Errorf("frames of %s: %w", iface, err)
+	}
+	counts := link.Attrs().Statistics
+	return counts.RxPackets + counts.TxPackets, nil
 }

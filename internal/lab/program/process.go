@@ -80,9 +80,18 @@ func (p *Process) Stop(patience time.Duration) error {
 		return nil
 	case <-time.After(patience):
 	}
-	_ = p.cmd.Process.Kill()
-	<-p.exited
+	_ = p.Kill()
 	return fmt.Errorf("%s did not end within %v: killed", p.name, patience)
+}
+
+// Kill ends the program as a crash does.
+func (p *Process) Kill() error {
+	err := p.cmd.Process.Kill()
+	if err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("kill %s: %w", p.name, err)
+	}
+	<-p.exited
+	return nil
 }
 
 func (p *Process) lastLine() string {
