@@ -77,8 +77,10 @@ struct expectation {
 	__u32 next; /* TCP: the sequence number expected of the peer */
 	__u8 label;
 	__u8 flags;
-	__u8 text; /* FLAG_READING: state of the label's automaton */
-	__u8 pad[5];
+	/* FLAG_READING: */
+	__u8 text;    /* state of the label's automaton */
+	__u8 framing; /* where in the response we are (framing.h) ... */
+	__u32 left;   /* ... and how many bytes of its body or chunk follow */
 };
 
 /* How a label's replies are judged. */

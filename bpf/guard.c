@@ -153,7 +153,8 @@ static __always_inline void describe(struct __sk_buff *skb, struct expectation *
 	v->label = meta->label;
 	v->flags = meta->flags & META_CONVERSATION ? FLAG_CONVERSATION : 0;
 	v->iss = v->next = 0;
-	v->text = 0;
+	v->text = v->framing = 0;
+	v->left = 0;
 	if (d->protocol != IPPROTO_TCP || bpf_skb_load_bytes(skb, d->l4 + 4, numbers, 8))
 		return;
 	v->iss = bpf_ntohl(numbers[0]);

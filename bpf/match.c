@@ -275,9 +275,11 @@ static __always_inline int tcp_reply(struct __sk_buff *skb, const struct datagra
 	if (!rule || !count)
 		return TC_ACT_UNSPEC;
 	reason = v->flags & FLAG_CONVERSATION ? conversation_reason(skb, rule, v, &s) : single_reason(rule, &s);
+	count->stolen++;
+	if (reason == REASON_UNREAD)
+		return TC_ACT_SHOT;
 	if (reason != REASON_PENDING && v->state && settle(v, count, reason, bpf_ktime_get_ns()))
 		verdict = reason;
-	count->stolen++;
 	if (v->id & ID_CONVERSATION && (s.flags & (SYN | FIN | RST) || s.length || !(v->flags & FLAG_SENT)))
 		tell(skb, v, &s, at->l4, verdict);
 	return TC_ACT_SHOT;

@@ -4,12 +4,13 @@
 #ifndef PACGAN_RESPONSE_H
 #define PACGAN_RESPONSE_H
 
+#include "framing.h"
 #include "request.h"
-#include "text.h"
 #include "verdict.h"
 
 #define STATUS_LINE 12   /* "HTTP/1.1 200" */
 #define TCP_SPAN 0x10000 /* no conversation of ours sends more bytes */
+#define READERS 1024
 
 /* dns_reason judges a response by its header (RFC 1035, 4.1.1). */
 static __always_inline __u32 dns_reason(const struct rule *rule, const struct dns_header *h)
@@ -23,13 +24,19 @@ static __always_inline __u32 dns_reason(const struct rule *rule, const struct dn
 	return h->flags & DNS_TC ? REASON_TRUNCATED : REASON_RCODE;
 }
 
-/* http_reason judges the first segment of a response by its status line (RFC 9112, 4). */
-static __always_inline __u32 http_reason(struct __sk_buff *skb, const struct rule *rule, __u32 off, __u32 length)
+/* http_reason judges a response by its status line (RFC 9112, 4), of which it
+ * wants the first bytes in one segment. */
+static __always_inline __u32 http_reason(struct __sk_buff *skb, const struct rule *rule, __u32 off, __u32 length, int fin,
+					 __u32 *code)
 {
 	__u8 line[STATUS_LINE];
 	__u32 status;
 
-	if (length < STATUS_LINE || bpf_skb_load_bytes(skb, off, line, sizeof(line)))
+	if (bpf_skb_load_bytes(skb, off, line, 1) || line[0] != 'H')
+		return REASON_NOT_HTTP;
+	if (length < STATUS_LINE)
+		return fin ? REASON_NOT_HTTP : REASON_UNREAD;
+	if (bpf_skb_load_bytes(skb, off, line, sizeof(line)))
 		return REASON_NOT_HTTP;
 	if (line[0] != 'H' || line[1] != 'T' || line[2] != 'T' || line[3] != 'P' || line[4] != '/' ||
 	    line[5] != '1' || line[6] != '.' || line[8] != ' ')
@@ -37,6 +44,7 @@ static __always_inline __u32 http_reason(struct __sk_buff *skb, const struct rul
 	if (line[9] < '1' || line[9] > '5' || line[10] < '0' || line[10] > '9' || line[11] < '0' || line[11] > '9')
 		return REASON_NOT_HTTP;
 	status = (line[9] - '0') * 100 + (line[10] - '0') * 10 + (line[11] - '0') - 100;
+	*code = status + 100;
 	if (status < 100)
 		return REASON_PENDING; /* an interim response: the final one follows */
 	if (rule->statuses[(status >> 6) & 7] & (1ULL << (status & 63)))
@@ -45,11 +53,14 @@ static __always_inline __u32 http_reason(struct __sk_buff *skb, const struct rul
 }
 
 /* tcp_dns_reason judges a DNS response behind its two-byte length (RFC 1035, 4.2.2). */
-static __always_inline __u32 tcp_dns_reason(struct __sk_buff *skb, const struct rule *rule, __u32 off, __u32 length)
+static __always_inline __u32 tcp_dns_reason(struct __sk_buff *skb, const struct rule *rule, __u32 off, __u32 length,
+					    int fin)
 {
 	struct dns_header h;
 
-	if (length < 2 + DNS_HEADER || bpf_skb_load_bytes(skb, off + 2, &h, sizeof(h)) || !(h.flags & DNS_QR))
+	if (length < 2 + DNS_HEADER)
+		return fin ? REASON_MALFORMED : REASON_UNREAD;
+	if (bpf_skb_load_bytes(skb, off + 2, &h, sizeof(h)) || !(h.flags & DNS_QR))
 		return REASON_MALFORMED;
 	return dns_reason(rule, &h);
 }
@@ -83,50 +94,110 @@ static __always_inline int belongs(const struct expectation *v, const struct pee
 static __always_inline __u32 text_reason(struct __sk_buff *skb, struct expectation *v, const struct peer *s)
 {
 	__u32 known = v->next - s->seq; /* bytes of the segment that have been read */
+	struct follow f = {.skb = skb, .off = s->data + known, .bytes = s->length - known, .left = v->left, .state = v->framing};
 
 	if (known > s->length)
 		return REASON_PENDING; /* all of them, or what comes before is missing */
-	v->next += s->length - known;
-	if (s->length > known && find_text(skb, v, s->data + known, s->length - known))
+	v->next += f.bytes;
+	if (f.bytes && find_text(skb, v, f.off, f.bytes))
 		return REASON_ANSWERED;
-	return s->flags & FIN ? REASON_NO_TEXT : REASON_PENDING;
+	follow(&f);
+	v->framing = f.state;
+	v->left = f.left;
+	if (f.state == FRAMING_DONE)
+		return REASON_NO_TEXT;
+	if (!(s->flags & FIN))
+		return REASON_PENDING;
+	return f.state == FRAMING_OPEN ? REASON_NO_TEXT : REASON_TRUNCATED;
+}
+
+/* behind_interim is how many bytes of a segment an interim response takes up
+ * (RFC 9110, 15.2); 0: it goes on in the next one. */
+static __always_inline __u32 behind_interim(struct __sk_buff *skb, const struct peer *s)
+{
+	struct follow f = {.skb = skb, .off = s->data, .bytes = s->length, .state = FRAMING_BODILESS};
+
+	follow(&f);
+	return f.state == FRAMING_DONE ? s->length - f.bytes : 0;
+}
+
+/* http_response judges what comes of a response: by its status, then by its text. */
+static __always_inline __u32 http_response(struct __sk_buff *skb, const struct rule *rule, struct expectation *v,
+					   const struct peer *s)
+{
+	__u32 reason, interim, status = 0;
+	int fin = s->flags & FIN;
+
+	if (v->flags & FLAG_READING)
+		return text_reason(skb, v, s);
+	if (s->seq != v->next) /* another CPU has had the same bytes meanwhile */
+		return REASON_PENDING;
+	reason = http_reason(skb, rule, s->data, s->length, fin, &status);
+	if (reason == REASON_PENDING) {
+		interim = behind_interim(skb, s);
+		if (!interim || interim > s->length)
+			return REASON_UNREAD;
+		v->next += interim;
+		if (interim == s->length)
+			return REASON_PENDING;
+		reason = http_reason(skb, rule, s->data + interim, s->length - interim, fin, &status);
+	}
+	if (reason != REASON_ANSWERED || !rule->text)
+		return reason;
+	v->flags |= FLAG_READING;
+	v->framing = status == 204 || status == 304 ? FRAMING_BODILESS : FRAMING_HEAD;
+	return text_reason(skb, v, s);
+}
+
+/* Whether a CPU is at the response of a conversation with these last bits of its id. */
+volatile __u32 reading[READERS];
+
+/* http_in_turn keeps two CPUs from one response: the state of each would go
+ * by the other's bytes. Who comes second finds the segment lost. */
+static __always_inline __u32 http_in_turn(struct __sk_buff *skb, const struct rule *rule, struct expectation *v,
+					  const struct peer *s)
+{
+	volatile __u32 *busy = &reading[v->id & (READERS - 1)];
+	__u32 reason;
+
+	if (!v->state) /* it has had its verdict */
+		return REASON_PENDING;
+	if (__sync_lock_test_and_set(busy, 1))
+		return REASON_UNREAD;
+	reason = http_response(skb, rule, v, s);
+	__sync_lock_test_and_set(busy, 0);
+	return reason;
 }
 
 /* conversation_reason judges the peer's segment; it learns the peer's first
  * sequence number from its SYN, so that only what begins the response can be
- * taken for it. */
+ * taken for it. A SYN that comes again, late, changes nothing. What is lost or
+ * out of order waits for the peer to repeat it: where that does not come in
+ * time, the packet is expired, never rejected. */
 static __always_inline __u32 conversation_reason(struct __sk_buff *skb, const struct rule *rule, struct expectation *v,
 						 const struct peer *s)
 {
-	__u32 reason;
-
 	if (s->flags & RST)
 		return REASON_RST;
 	if (s->flags & SYN) {
-		v->next = s->seq + 1;
+		if (!(v->flags & FLAG_SENT))
+			v->next = s->seq + 1;
 		v->flags |= FLAG_SYNACKED;
 		return REASON_PENDING;
 	}
-	if (v->flags & FLAG_READING)
-		return text_reason(skb, v, s);
-	if (!(v->flags & FLAG_SENT) || s->seq != v->next)
-		return REASON_PENDING;
-	if (s->length == 0)
-		return s->flags & FIN ? REASON_CLOSED : REASON_PENDING;
-	if (rule->answer == ANSWER_REPLY)
-		return REASON_ANSWERED;
-	if (rule->answer == ANSWER_DNS)
-		return tcp_dns_reason(skb, rule, s->data, s->length);
-	if (rule->answer != ANSWER_HTTP)
-		return REASON_UNEXPECTED;
-	reason = http_reason(skb, rule, s->data, s->length);
-	if (reason == REASON_ANSWERED && rule->text) {
-		v->flags |= FLAG_READING;
-		return text_reason(skb, v, s);
+	if (!(v->flags & FLAG_READING)) {
+		if (!(v->flags & FLAG_SENT) || s->seq != v->next)
+			return REASON_PENDING;
+		if (s->length == 0)
+			return s->flags & FIN ? REASON_CLOSED : REASON_PENDING;
+		if (rule->answer == ANSWER_REPLY)
+			return REASON_ANSWERED;
+		if (rule->answer == ANSWER_DNS)
+			return tcp_dns_reason(skb, rule, s->data, s->length, s->flags & FIN);
+		if (rule->answer != ANSWER_HTTP)
+			return REASON_UNEXPECTED;
 	}
-	if (reason == REASON_PENDING)
-		v->next += s->length;
-	return reason;
+	return http_in_turn(skb, rule, v, s);
 }
 
 /* single_reason judges the reply to a segment that was sent without a

@@ -39,12 +39,12 @@ struct search {
 };
 
 /* step moves on over one byte. Linux 6.1 knows no bound of an OR. */
-static __always_inline __u32 step(const struct search *s, __u32 state, __u8 byte)
+static __always_inline __u32 step(const struct automaton *a, __u32 state, __u8 byte)
 {
 	__u32 at = (state & 255) << 8 | byte;
 
 	asm volatile("" : "+r"(at));
-	return s->automaton->next[at & 0xffff];
+	return a->next[at & 0xffff];
 }
 
 /* search_chunk reads a whole chunk, or near the end one byte: with a length
@@ -59,13 +59,13 @@ static long search_chunk(__u32 index, struct search *s)
 	if (s->left < TEXT_CHUNK) {
 		if (bpf_skb_load_bytes(s->skb, s->off, bytes, 1))
 			return 1;
-		state = step(s, state, bytes[0]);
+		state = step(s->automaton, state, bytes[0]);
 	} else {
 		n = TEXT_CHUNK;
 		if (bpf_skb_load_bytes(s->skb, s->off, bytes, TEXT_CHUNK))
 			return 1;
 		for (i = 0; i < TEXT_CHUNK && state != TEXT_FOUND; i++)
-			state = step(s, state, bytes[i]);
+			state = step(s->automaton, state, bytes[i]);
 	}
 	s->state = state;
 	s->off += n;

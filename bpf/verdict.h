@@ -12,7 +12,7 @@ enum reason {
 	REASON_CLOSED,       /* the peer closed the conversation without an answer */
 	REASON_NOT_HTTP,     /* what came first is no HTTP/1 status line */
 	REASON_UNEXPECTED,   /* a reply of the flow, but not of the label's protocol */
-	REASON_TRUNCATED,    /* DNS: no answer, and the TC bit says why */
+	REASON_TRUNCATED,    /* DNS: no answer, and the TC bit says why; HTTP: closed before its end */
 	REASON_MALFORMED,    /* DNS: shorter than its header */
 	REASON_NO_TEXT,      /* HTTP: ended without the text that it must hold */
 	REASON_RCODE = 16,   /* + DNS RCODE; + 0: NOERROR without an answer */
@@ -24,6 +24,7 @@ enum reason {
 	REASON_HTTP = 100,
 	REASONS = 600,
 	REASON_PENDING, /* no verdict yet; never counted */
+	REASON_UNREAD,  /* ... and taken for lost: the peer repeats the segment */
 };
 
 /* A histogram of RTTs in nanoseconds: exact below 16, then 16 bins for each

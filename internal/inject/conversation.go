@@ -65,7 +65,7 @@ type conversation struct {
 	retransmit int64 // when, monotonic
 	deadline   int64
 	decided    bool          // the verdict is known
-	quiet      int64         // when to close though it is not; 0: while there is no response
+	quiet      int64         // when to close though the server may say more; 0: not
 	next       *conversation // waits for this one's end
 }
 

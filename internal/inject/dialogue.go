@@ -52,10 +52,9 @@ func (c *conversations) receiveSYNACK(v *conversation, s Segment, now int64) {
 }
 
 // receiveData acknowledges the response. It closes after the server's FIN, or
-// once the verdict is known, at the PSH flag, which marks the end of a write.
-// Where a verdict takes more of the response than has come, it waits for that
-// until the server has been quiet for a while: some abandon a response whose
-// client has closed its side.
+// once the verdict is known: at the PSH flag, which marks the end of a write,
+// or when the server has been quiet for a while. Before the verdict it closes
+// nothing: servers abandon a response whose client has closed its side.
 func (c *conversations) receiveData(v *conversation, s Segment, now int64) {
 	if s.Flags&packet.FlagSYN != 0 { // our ACK was lost
 		c.sendACK(v, 0)
@@ -84,7 +83,9 @@ func (c *conversations) receiveData(v *conversation, s Segment, now int64) {
 		c.closeOurs(v, now)
 	case s.Length > 0:
 		c.sendACK(v, 0)
-		v.quiet = now + int64(min(closeTimeout, c.timeout/2))
+		if v.decided {
+			v.quiet = now + int64(min(closeTimeout, c.timeout/2))
+		}
 	}
 }
 

@@ -51,7 +51,8 @@ type guardExpectation struct {
 	Label   uint8
 	Flags   uint8
 	Text    uint8
-	Pad     [5]uint8
+	Framing uint8
+	Left    uint32
 }
 
 type guardPassage struct {

@@ -23,6 +23,9 @@ func (v *Verifier) load() error {
 	if err := match.LoadAndAssign(&v.match, nil); err != nil {
 		return fmt.Errorf("load match program: %w", err)
 	}
+	if err := v.match.Framings.Put(uint32(0), framingTable()); err != nil {
+		return fmt.Errorf("write the table of where responses end: %w", err)
+	}
 	v.labels.Store(&[]Label{})
 	for i, l := range v.options.Labels {
 		if err := v.setLabel(i, l); err != nil {

@@ -56,8 +56,26 @@ type matchExpectation struct {
 	Label   uint8
 	Flags   uint8
 	Text    uint8
-	Pad     [5]uint8
+	Framing uint8
+	Left    uint32
 }
+
+type matchFraming uint32
+
+const (
+	matchFramingFRAMING_HEAD     matchFraming = 0
+	matchFramingFRAMING_BODILESS matchFraming = 1
+	matchFramingFRAMING_DONE     matchFraming = 2
+	matchFramingFRAMING_OPEN     matchFraming = 3
+	matchFramingFRAMING_BODY     matchFraming = 4
+	matchFramingFRAMING_DIGIT    matchFraming = 5
+	matchFramingFRAMING_SIZE     matchFraming = 6
+	matchFramingFRAMING_HEX      matchFraming = 7
+	matchFramingFRAMING_CHUNK    matchFraming = 8
+	matchFramingFRAMING_CHUNKED  matchFraming = 9
+	matchFramingFRAMING_TRAILER  matchFraming = 10
+	matchFramingFRAMING_OTHER    matchFraming = 11
+)
 
 type matchHistogram struct {
 	_    structs.HostLayout
@@ -101,6 +119,7 @@ const (
 	matchReasonREASON_HTTP       matchReason = 100
 	matchReasonREASONS           matchReason = 600
 	matchReasonREASON_PENDING    matchReason = 601
+	matchReasonREASON_UNREAD     matchReason = 602
 )
 
 type matchRejected struct {
@@ -136,6 +155,7 @@ type matchSegment struct {
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	matchMapExpectations = "expectations"
+	matchMapFramings     = "framings"
 	matchMapHints        = "hints"
 	matchMapMatches      = "matches"
 	matchMapOddities     = "oddities"
@@ -146,6 +166,7 @@ const (
 	matchMapTextNone     = "text_none"
 	matchMapTexts        = "texts"
 	matchProgMatch       = "match"
+	matchVarReading      = "reading"
 	matchVarTimeoutNs    = "timeout_ns"
 )
 
@@ -199,6 +220,7 @@ type matchProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type matchMapSpecs struct {
 	Expectations *ebpf.MapSpec `ebpf:"expectations"`
+	Framings     *ebpf.MapSpec `ebpf:"framings"`
 	Hints        *ebpf.MapSpec `ebpf:"hints"`
 	Matches      *ebpf.MapSpec `ebpf:"matches"`
 	Oddities     *ebpf.MapSpec `ebpf:"oddities"`
@@ -214,6 +236,7 @@ type matchMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type matchVariableSpecs struct {
+	Reading   *ebpf.VariableSpec `ebpf:"reading"`
 	TimeoutNs *ebpf.VariableSpec `ebpf:"timeout_ns"`
 }
 
@@ -238,6 +261,7 @@ func (o *matchObjects) Close() error {
 // It can be passed to loadMatchObjects or ebpf.CollectionSpec.LoadAndAssign.
 type matchMaps struct {
 	Expectations *ebpf.Map `ebpf:"expectations"`
+	Framings     *ebpf.Map `ebpf:"framings"`
 	Hints        *ebpf.Map `ebpf:"hints"`
 	Matches      *ebpf.Map `ebpf:"matches"`
 	Oddities     *ebpf.Map `ebpf:"oddities"`
@@ -252,6 +276,7 @@ type matchMaps struct {
 func (m *matchMaps) Close() error {
 	return _MatchClose(
 		m.Expectations,
+		m.Framings,
 		m.Hints,
 		m.Matches,
 		m.Oddities,
@@ -268,6 +293,7 @@ func (m *matchMaps) Close() error {
 //
 // It can be passed to loadMatchObjects or ebpf.CollectionSpec.LoadAndAssign.
 type matchVariables struct {
+	Reading   *ebpf.Variable `ebpf:"reading"`
 	TimeoutNs *ebpf.Variable `ebpf:"timeout_ns"`
 }
 

@@ -42,7 +42,8 @@ type sweepExpectation struct {
 	Label   uint8
 	Flags   uint8
 	Text    uint8
-	Pad     [5]uint8
+	Framing uint8
+	Left    uint32
 }
 
 type sweepRule struct {

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -47,8 +48,8 @@ type part struct {
 // TestContains has the matcher find a text in responses that come in segments.
 func TestContains(t *testing.T) {
 	const text = "all is well"
-	head := "HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n"
 	body := strings.Repeat("all is we", 90) + "all is well" + strings.Repeat(".", 50)
+	head := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", len(body))
 	good := head + body
 	at := strings.Index(good, text)
 	bad := strings.ReplaceAll(good, "well", "weak")
@@ -70,7 +71,12 @@ func TestContains(t *testing.T) {
 		{"a gap is not read over", head + "all is " + "welcome", []part{{0, len(head) + 7, "A"}, {len(head) + 8, len(head) + 14, "A"}}, ends{Inflight: 1}},
 		{"not in it", bad, []part{{0, len(bad), "A"}, {len(bad), len(bad), "FA"}}, missing},
 		{"not in it, with the end", bad, []part{{0, len(bad), "FPA"}}, missing},
-		{"more may come", bad, []part{{0, len(bad), "PA"}}, ends{Inflight: 1}},
+		{"not in it, and kept open", bad, []part{{0, len(bad), "PA"}}, missing},
+		{"more to come", bad, []part{{0, len(bad) - 1, "PA"}}, ends{Inflight: 1}},
+		{"closed before its end", bad, []part{{0, len(bad) - 1, "FPA"}}, rejected("truncated reply")},
+		{"a SYN again in the middle", good, []part{{0, at + 3, "A"}, {-1, -1, "SA"}, {at + 3, len(good), "PA"}}, ends{Answered: 1}},
+		{"the end before the rest", bad, []part{{0, at, "A"}, {len(bad), len(bad), "FA"}, {at, len(bad), "PA"}}, missing},
+		{"the end before the rest, which never comes", bad, []part{{0, at, "A"}, {len(bad), len(bad), "FA"}}, ends{Inflight: 1}},
 		{"reset in the middle", good, []part{{0, at, "A"}, {at, at, "RA"}}, rejected("rst")},
 		{"in a response with a bad status", "HTTP/1.1 404 all is well\r\n\r\n", []part{{0, 28, "PA"}}, rejected("http 404")},
 		{"after an interim response", "HTTP/1.1 100 Continue\r\n\r\n" + good, []part{{0, 25, "PA"}, {25, 25 + len(good), "PA"}}, ends{Answered: 1}},
@@ -83,7 +89,7 @@ func TestContains(t *testing.T) {
 			mustExpect(t, v, tcpKey, sent(0), 0)
 			for _, p := range tt.parts {
 				s := segment(theirISS+1+uint32(p.from), iss+1+request, p.flags)
-				frame := mustReply(t, layers.IPProtocolTCP, s, gopacket.Payload(tt.response[p.from:p.to]))
+				frame := mustReply(t, layers.IPProtocolTCP, s, gopacket.Payload(tt.response[max(p.from, 0):max(p.to, 0)]))
 				if action := mustMatch(t, v, frame); action != steal {
 					t.Fatalf("action %#x, want %#x", action, steal)
 				}
