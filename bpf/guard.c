@@ -7,6 +7,7 @@
  * dropped and counted: there is no path on which a frame is passed up, and
  * without this program nothing takes frames off inj1 at all. */
 #include "request.h"
+#include "tell.h"
 
 #include <linux/pkt_cls.h>
 
@@ -192,6 +193,8 @@ static __always_inline int expect(struct __sk_buff *skb, const struct rule *rule
 		v->first_ns = now;
 	else if (v->label != meta->label)
 		goto busy;
+	if (v->state)
+		testify(bpf_ntohl(meta->id), meta->label, TIDING_JOINED, v->id, 0);
 	v->sent_ns = now;
 	describe(skb, v, meta, d);
 	if (__sync_fetch_and_add(&v->state, 1) & STATE_DEAD)
@@ -201,10 +204,18 @@ opened:
 	return 0;
 full:
 	count->full++;
+	testify(bpf_ntohl(meta->id), meta->label, TIDING_FULL, 0, 0);
 	return -1;
 busy:
 	count->busy++;
+	testify(bpf_ntohl(meta->id), meta->label, TIDING_BUSY, 0, 0);
 	return -1;
+}
+
+static __always_inline void unasked(struct passage *count, const struct meta *meta)
+{
+	count->unasked++;
+	testify(bpf_ntohl(meta->id), meta->label, TIDING_UNASKED, 0, 0);
 }
 
 /* departed notes when the generated segment of a conversation leaves: from
@@ -222,6 +233,17 @@ static __always_inline void departed(struct __sk_buff *skb, const struct datagra
 		return; /* expired on the way */
 	v->first_ns = v->sent_ns = bpf_ktime_get_ns();
 	v->flags |= FLAG_SENT;
+}
+
+/* refuse drops a frame that must not leave; a packet is blocked once, however
+ * many frames it has. */
+static __always_inline int refuse(struct passage *count, const struct meta *meta, enum drop why)
+{
+	if (meta->flags & META_OPENS) {
+		count->blocked++;
+		testify(bpf_ntohl(meta->id), meta->label, TIDING_BLOCKED, 0, 0);
+	}
+	return drop(why);
 }
 
 /* leave gives the frame the wire's source address and our mark, and sends it. */
@@ -275,17 +297,13 @@ int guard(struct __sk_buff *skb)
 	if (!(meta.flags & META_LOCAL) || label >= label_count || !rule || !count)
 		return drop(DROP_FOREIGN);
 
-	if (!plain_ip(skb, protocol, &d)) {
-		count->blocked += !!(meta.flags & META_OPENS);
-		return drop(DROP_NOT_IP);
-	}
-	if (!allowed(&d) || source_routed(skb, &d)) {
-		count->blocked += !!(meta.flags & META_OPENS);
-		return drop(DROP_NOT_ALLOWED);
-	}
+	if (!plain_ip(skb, protocol, &d))
+		return refuse(count, &meta, DROP_NOT_IP);
+	if (!allowed(&d) || source_routed(skb, &d))
+		return refuse(count, &meta, DROP_NOT_ALLOWED);
 	if (meta.flags & META_OPENS) {
 		if (rule->answer == ANSWER_NONE)
-			count->unasked++;
+			unasked(count, &meta);
 		else if (expect(skb, rule, &meta, &d, count))
 			return drop(DROP_UNEXPECTED);
 	} else if (meta.flags & META_GENERATED) {

@@ -5,6 +5,7 @@
  * then late and repeated replies are still known as ours. In the kernel,
  * because only here taking a packet off an entry is one atomic step. */
 #include "expect.h"
+#include "tell.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
@@ -33,7 +34,11 @@ static long visit(void *map, struct expect_key *key, struct expectation *v, __u6
 	if (!count)
 		return 0;
 	if (state && age > timeout_ns) {
-		count->expired += __sync_lock_test_and_set(&v->state, 0);
+		__u32 id = v->id, n = __sync_lock_test_and_set(&v->state, 0);
+
+		count->expired += n;
+		if (n)
+			testify(id, label, TIDING_EXPIRED, n, 0);
 		return 0;
 	}
 	count->inflight += state;

@@ -4,6 +4,7 @@
 #define PACGAN_VERDICT_H
 
 #include "expect.h"
+#include "tell.h"
 
 /* Why a reply is no valid response. Numbers from 100 to 599 are HTTP statuses. */
 enum reason {
@@ -131,6 +132,8 @@ static __always_inline void count_rtt(__u32 label, __u64 ns)
 static __always_inline int settle(struct expectation *v, struct matched *count, __u32 reason, __u64 now)
 {
 	__u64 sent = v->sent_ns;
+	__u32 id = v->id, label = v->label; /* a later packet may have the entry once this one is off it */
+	__u64 rtt = now > sent ? now - sent : 0;
 
 	if (now > v->first_ns + timeout_ns) {
 		count->late++; /* sweep counts it as expired */
@@ -140,12 +143,13 @@ static __always_inline int settle(struct expectation *v, struct matched *count, 
 		count->duplicate++;
 		return 0;
 	}
+	testify(id, label, TIDING_SETTLED, reason, rtt);
 	if (reason != REASON_ANSWERED) {
-		count_rejected(v->label, reason);
+		count_rejected(label, reason);
 		return 1;
 	}
 	count->answered++;
-	count_rtt(v->label, now > sent ? now - sent : 0);
+	count_rtt(label, rtt);
 	return 1;
 }
 

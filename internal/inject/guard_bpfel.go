@@ -80,6 +80,27 @@ type guardRule struct {
 	Pad      uint32
 }
 
+type guardTiding uint32
+
+const (
+	guardTidingTIDING_SETTLED guardTiding = 0
+	guardTidingTIDING_EXPIRED guardTiding = 1
+	guardTidingTIDING_UNASKED guardTiding = 2
+	guardTidingTIDING_BLOCKED guardTiding = 3
+	guardTidingTIDING_FULL    guardTiding = 4
+	guardTidingTIDING_BUSY    guardTiding = 5
+	guardTidingTIDING_JOINED  guardTiding = 6
+)
+
+type guardTold struct {
+	_     structs.HostLayout
+	RttNs uint64
+	Id    uint32
+	Other uint32
+	Label uint32
+	What  guardTiding
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
@@ -91,8 +112,11 @@ const (
 	guardMapHints        = "hints"
 	guardMapPassages     = "passages"
 	guardMapRules        = "rules"
+	guardMapTidings      = "tidings"
+	guardMapUntold       = "untold"
 	guardProgGuard       = "guard"
 	guardVarLabelCount   = "label_count"
+	guardVarTelling      = "telling"
 	guardVarWireFlags    = "wire_flags"
 	guardVarWireIfindex  = "wire_ifindex"
 	guardVarWireMac      = "wire_mac"
@@ -154,6 +178,8 @@ type guardMapSpecs struct {
 	Hints        *ebpf.MapSpec `ebpf:"hints"`
 	Passages     *ebpf.MapSpec `ebpf:"passages"`
 	Rules        *ebpf.MapSpec `ebpf:"rules"`
+	Tidings      *ebpf.MapSpec `ebpf:"tidings"`
+	Untold       *ebpf.MapSpec `ebpf:"untold"`
 }
 
 // guardVariableSpecs contains global variables before they are loaded into the kernel.
@@ -161,6 +187,7 @@ type guardMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type guardVariableSpecs struct {
 	LabelCount  *ebpf.VariableSpec `ebpf:"label_count"`
+	Telling     *ebpf.VariableSpec `ebpf:"telling"`
 	WireFlags   *ebpf.VariableSpec `ebpf:"wire_flags"`
 	WireIfindex *ebpf.VariableSpec `ebpf:"wire_ifindex"`
 	WireMac     *ebpf.VariableSpec `ebpf:"wire_mac"`
@@ -193,6 +220,8 @@ type guardMaps struct {
 	Hints        *ebpf.Map `ebpf:"hints"`
 	Passages     *ebpf.Map `ebpf:"passages"`
 	Rules        *ebpf.Map `ebpf:"rules"`
+	Tidings      *ebpf.Map `ebpf:"tidings"`
+	Untold       *ebpf.Map `ebpf:"untold"`
 }
 
 func (m *guardMaps) Close() error {
@@ -204,6 +233,8 @@ func (m *guardMaps) Close() error {
 		m.Hints,
 		m.Passages,
 		m.Rules,
+		m.Tidings,
+		m.Untold,
 	)
 }
 
@@ -212,6 +243,7 @@ func (m *guardMaps) Close() error {
 // It can be passed to loadGuardObjects or ebpf.CollectionSpec.LoadAndAssign.
 type guardVariables struct {
 	LabelCount  *ebpf.Variable `ebpf:"label_count"`
+	Telling     *ebpf.Variable `ebpf:"telling"`
 	WireFlags   *ebpf.Variable `ebpf:"wire_flags"`
 	WireIfindex *ebpf.Variable `ebpf:"wire_ifindex"`
 	WireMac     *ebpf.Variable `ebpf:"wire_mac"`

@@ -3,11 +3,16 @@ package inject
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"net"
 	"net/netip"
+	"os"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/ringbuf"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/google/gopacket"
@@ -53,7 +58,7 @@ func mustGuardFor(tb testing.TB, mac net.HardwareAddr, expectations uint32, allo
 	}
 	spec.Maps[guardMapExpectations].MaxEntries = expectations
 	in := &Injector{
-		options: Options{Labels: make([]Label, labels)},
+		options: Options{Labels: make([]Label, labels), Tell: true},
 		wire:    &net.Interface{Index: 1, HardwareAddr: mac, MTU: 1500},
 		exit:    exit{index: 1, mac: [6]byte(mac)},
 	}
@@ -61,6 +66,8 @@ func mustGuardFor(tb testing.TB, mac net.HardwareAddr, expectations uint32, allo
 		guardMapExpectations: &in.options.Maps.Expectations,
 		guardMapRules:        &in.options.Maps.Rules,
 		guardMapHints:        &in.options.Maps.Hints,
+		guardMapTidings:      &in.options.Maps.Tidings,
+		guardMapUntold:       &in.options.Maps.Untold,
 	} {
 		if *m, err = ebpf.NewMap(spec.Maps[name]); err != nil {
 			tb.Fatal(err)
@@ -124,11 +131,14 @@ func mustEcho(tb testing.TB, dst string, data string) []byte {
 func frameOf(ip []byte, flags uint8, label int) []byte {
 	frame := make([]byte, headerLen+len(ip))
 	copy(frame[headerLen:], ip)
-	putHeader(frame, hopMAC, meta{flags: flags, label: label, id: 0x80000007})
+	putHeader(frame, hopMAC, meta{flags: flags, label: label, id: frameID})
 	return frame
 }
 
-const single = metaOpens | metaGenerated
+const (
+	single  = metaOpens | metaGenerated
+	frameID = 0x80000007
+)
 
 // passageOf sums the guard's counts of a label over the CPUs.
 func passageOf(tb testing.TB, in *Injector, label int) guardPassage {
@@ -147,6 +157,50 @@ func passageOf(tb testing.TB, in *Injector, label int) guardPassage {
 		sum.OnWire += p.OnWire
 	}
 	return sum
+}
+
+// mustTold counts what the guard has told of the labels' packets.
+func mustTold(tb testing.TB, in *Injector, labels ...int) guardPassage {
+	tb.Helper()
+	ring, err := ringbuf.NewReader(in.options.Maps.Tidings)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer ring.Close()
+	ring.SetDeadline(time.Unix(1, 0)) // passed: what is there is read, and no more
+	var told guardPassage
+	for {
+		record, err := ring.Read()
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return told
+		}
+		if err != nil {
+			tb.Fatal(err)
+		}
+		var t guardTold
+		if err := binary.Read(bytes.NewReader(record.RawSample), binary.NativeEndian, &t); err != nil {
+			tb.Fatal(err)
+		}
+		if t.Id != frameID || !slices.Contains(labels, int(t.Label)) {
+			tb.Errorf("told %+v, want id %#x and a label of %v", t, frameID, labels)
+		}
+		switch t.What {
+		case guardTidingTIDING_UNASKED:
+			told.Unasked++
+		case guardTidingTIDING_BLOCKED:
+			told.Blocked++
+		case guardTidingTIDING_FULL:
+			told.Full++
+		case guardTidingTIDING_BUSY:
+			told.Busy++
+		case guardTidingTIDING_JOINED:
+			if t.Other != frameID {
+				tb.Errorf("joined %#x, want %#x", t.Other, frameID)
+			}
+		default:
+			tb.Errorf("told %+v", t)
+		}
+	}
 }
 
 var ignoreLayout = cmpopts.IgnoreFields(guardPassage{}, "_")
@@ -223,6 +277,10 @@ func TestGuard(t *testing.T) {
 			if diff := cmp.Diff(tt.want, passageOf(t, in, tt.label), ignoreLayout); diff != "" {
 				t.Errorf("counts (-want +got):\n%s", diff)
 			}
+			told := guardPassage{Unasked: tt.want.Unasked, Blocked: tt.want.Blocked}
+			if diff := cmp.Diff(told, mustTold(t, in, tt.label), ignoreLayout); diff != "" {
+				t.Errorf("told (-want +got):\n%s", diff)
+			}
 		})
 	}
 }
@@ -290,6 +348,9 @@ func TestGuardRefusesWhatItCannotExpect(t *testing.T) {
 	}
 	if diff := cmp.Diff(guardPassage{Busy: 1}, passageOf(t, in, labelReply), ignoreLayout); diff != "" {
 		t.Errorf("reply (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(guardPassage{Full: 1, Busy: 2}, mustTold(t, in, labelEcho, labelReply), ignoreLayout); diff != "" {
+		t.Errorf("told (-want +got):\n%s", diff)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,6 +45,8 @@ type Maps struct {
 	Expectations *ebpf.Map
 	Rules        *ebpf.Map
 	Hints        *ebpf.Map
+	Tidings      *ebpf.Map
+	Untold       *ebpf.Map
 }
 
 // Options of Open.
@@ -58,6 +61,7 @@ type Options struct {
 	Engine        Engine         // how frames reach the cable; "": EngineSendmmsg
 	MaxRate       float64        // generated packets a second, whatever Run is told; 0: no bound
 	Timeout       time.Duration  // how long a reply may take, as the matcher has it; 0: DefaultTimeout
+	Tell          bool           // the guard tells of single packets, too: verify.Options.Tell hears them
 	Conversations int            // TCP conversations held at once; 0: DefaultConversations
 }
 
@@ -178,7 +182,7 @@ func (o *Options) check() error {
 	if o.Conversations < 0 || o.Conversations > maxConversations {
 		return fmt.Errorf("%d conversations: 1 to %d are possible", o.Conversations, maxConversations)
 	}
-	if o.Maps.Expectations == nil || o.Maps.Rules == nil || o.Maps.Hints == nil {
+	if m := o.Maps; slices.Contains([]*ebpf.Map{m.Expectations, m.Rules, m.Hints, m.Tidings, m.Untold}, nil) {
 		return errors.New("no maps: the matcher must be open first (verify.Verifier.Maps)")
 	}
 	return nil

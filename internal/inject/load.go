@@ -19,6 +19,8 @@ func (in *Injector) load() error {
 		guardMapExpectations: in.options.Maps.Expectations,
 		guardMapRules:        in.options.Maps.Rules,
 		guardMapHints:        in.options.Maps.Hints,
+		guardMapTidings:      in.options.Maps.Tidings,
+		guardMapUntold:       in.options.Maps.Untold,
 	}
 	for name, m := range shared {
 		spec.Maps[name].MaxEntries = m.MaxEntries()
@@ -30,6 +32,9 @@ func (in *Injector) load() error {
 	set(guardVarWireIfindex, uint32(in.exit.index))
 	set(guardVarWireFlags, in.exit.flags)
 	set(guardVarWireMac, in.exit.mac)
+	if in.options.Tell {
+		set(guardVarTelling, uint8(1))
+	}
 	if err != nil {
 		return fmt.Errorf("set up guard program: %w", err)
 	}

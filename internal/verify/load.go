@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"os"
 	"slices"
 
 	"github.com/cilium/ebpf"
@@ -19,6 +20,13 @@ func (v *Verifier) load() error {
 	}
 	if err := match.Variables[matchVarTimeoutNs].Set(uint64(v.options.Timeout)); err != nil {
 		return fmt.Errorf("set timeout: %w", err)
+	}
+	match.Maps[matchMapTidings].MaxEntries = uint32(os.Getpagesize()) // the least
+	if v.options.Tell != nil {
+		match.Maps[matchMapTidings].MaxEntries = tidingsBytes
+	}
+	if err := match.Variables[matchVarTelling].Set(v.telling()); err != nil {
+		return fmt.Errorf("have the match program tell: %w", err)
 	}
 	if err := match.LoadAndAssign(&v.match, nil); err != nil {
 		return fmt.Errorf("load match program: %w", err)
@@ -82,13 +90,27 @@ func (v *Verifier) loadSweep() error {
 	if err := sweep.Variables[sweepVarTimeoutNs].Set(uint64(v.options.Timeout)); err != nil {
 		return fmt.Errorf("set timeout: %w", err)
 	}
+	if err := sweep.Variables[sweepVarTelling].Set(v.telling()); err != nil {
+		return fmt.Errorf("have the sweep program tell: %w", err)
+	}
+	sweep.Maps[sweepMapTidings].MaxEntries = v.match.Tidings.MaxEntries()
 	err = sweep.LoadAndAssign(&v.sweep, &ebpf.CollectionOptions{
-		MapReplacements: map[string]*ebpf.Map{matchMapExpectations: v.match.Expectations},
+		MapReplacements: map[string]*ebpf.Map{
+			sweepMapExpectations: v.match.Expectations, sweepMapTidings: v.match.Tidings, sweepMapUntold: v.match.Untold,
+		},
 	})
 	if err != nil {
 		return fmt.Errorf("load sweep program: %w", err)
 	}
 	return nil
+}
+
+// telling is the programs' switch.
+func (v *Verifier) telling() uint8 {
+	if v.options.Tell != nil {
+		return 1
+	}
+	return 0
 }
 
 var answers = map[Answer]matchAnswer{

@@ -8,8 +8,9 @@ import (
 	"github.com/google/gopacket/layers"
 )
 
-// BenchmarkMatch is the matcher's time a frame: for what passes, for replies
-// and, with event, for segments that user space hears of.
+// BenchmarkMatch is the matcher's time a frame: for what passes, for replies,
+// with event, for segments that user space hears of, and with told, for
+// replies that it hears of.
 func BenchmarkMatch(b *testing.B) {
 	echo := mustEcho(b, 77, 3, make([]byte, 56))
 	answer := mustAnswer(b, response(9, "www.lab.test", 0, 1))
@@ -22,17 +23,23 @@ func BenchmarkMatch(b *testing.B) {
 		frame  []byte
 		key    matchExpectKey
 		expect matchExpectation
+		tell   bool
 	}{
-		{"miss-echo", echo, replyKey(kindEcho, 1, 1, 1, 1, 1), busy(ping)},
-		{"miss-dns", answer, dnsKey(10, "www.lab.test"), busy(dns)},
-		{"miss-tcp", segment, replyKey(kindFlow, 6, 80, 1, 0, 0), busy(web)},
-		{"miss-udp", mustReply(b, layers.IPProtocolUDP, &layers.UDP{SrcPort: 1, DstPort: 2}, gopacket.Payload("x")), tcpKey, busy(web)},
-		{"hit-echo", echo, replyKey(kindEcho, 1, 77, 3, 0, payloadHash(make([]byte, 56))), busy(ping)},
-		{"hit-dns", answer, dnsKey(9, "www.lab.test"), busy(dns)},
-		{"hit-tcp-event", segment, tcpKey, talk},
+		{"miss-echo", echo, replyKey(kindEcho, 1, 1, 1, 1, 1), busy(ping), false},
+		{"miss-dns", answer, dnsKey(10, "www.lab.test"), busy(dns), false},
+		{"miss-tcp", segment, replyKey(kindFlow, 6, 80, 1, 0, 0), busy(web), false},
+		{"miss-udp", mustReply(b, layers.IPProtocolUDP, &layers.UDP{SrcPort: 1, DstPort: 2}, gopacket.Payload("x")), tcpKey, busy(web), false},
+		{"hit-echo", echo, replyKey(kindEcho, 1, 77, 3, 0, payloadHash(make([]byte, 56))), busy(ping), false},
+		{"hit-dns", answer, dnsKey(9, "www.lab.test"), busy(dns), false},
+		{"hit-tcp-event", segment, tcpKey, talk, false},
+		{"hit-echo-told", echo, replyKey(kindEcho, 1, 77, 3, 0, payloadHash(make([]byte, 56))), busy(ping), true},
 	} {
 		b.Run(bm.name, func(b *testing.B) {
-			v := mustOpen(b, Options{Timeout: time.Minute})
+			o := Options{Timeout: time.Minute}
+			if bm.tell {
+				o.Tell = func([]Told, time.Time) {}
+			}
+			v := mustOpen(b, o)
 			bm.expect.Iss--
 			mustExpect(b, v, bm.key, bm.expect, 0)
 			for b.Loop() {
@@ -42,6 +49,9 @@ func BenchmarkMatch(b *testing.B) {
 				}
 				b.ReportMetric(float64(each.Nanoseconds()), "ns/frame")
 				drainRing(b, v)
+				if err := v.tell(time.Time{}); err != nil {
+					b.Fatal(err)
+				}
 			}
 		})
 	}

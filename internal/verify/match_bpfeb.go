@@ -150,6 +150,27 @@ type matchSegment struct {
 	Pad          [3]uint8
 }
 
+type matchTiding uint32
+
+const (
+	matchTidingTIDING_SETTLED matchTiding = 0
+	matchTidingTIDING_EXPIRED matchTiding = 1
+	matchTidingTIDING_UNASKED matchTiding = 2
+	matchTidingTIDING_BLOCKED matchTiding = 3
+	matchTidingTIDING_FULL    matchTiding = 4
+	matchTidingTIDING_BUSY    matchTiding = 5
+	matchTidingTIDING_JOINED  matchTiding = 6
+)
+
+type matchTold struct {
+	_     structs.HostLayout
+	RttNs uint64
+	Id    uint32
+	Other uint32
+	Label uint32
+	What  matchTiding
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
@@ -165,8 +186,11 @@ const (
 	matchMapSegments     = "segments"
 	matchMapTextNone     = "text_none"
 	matchMapTexts        = "texts"
+	matchMapTidings      = "tidings"
+	matchMapUntold       = "untold"
 	matchProgMatch       = "match"
 	matchVarReading      = "reading"
+	matchVarTelling      = "telling"
 	matchVarTimeoutNs    = "timeout_ns"
 )
 
@@ -230,6 +254,8 @@ type matchMapSpecs struct {
 	Segments     *ebpf.MapSpec `ebpf:"segments"`
 	TextNone     *ebpf.MapSpec `ebpf:"text_none"`
 	Texts        *ebpf.MapSpec `ebpf:"texts"`
+	Tidings      *ebpf.MapSpec `ebpf:"tidings"`
+	Untold       *ebpf.MapSpec `ebpf:"untold"`
 }
 
 // matchVariableSpecs contains global variables before they are loaded into the kernel.
@@ -237,6 +263,7 @@ type matchMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type matchVariableSpecs struct {
 	Reading   *ebpf.VariableSpec `ebpf:"reading"`
+	Telling   *ebpf.VariableSpec `ebpf:"telling"`
 	TimeoutNs *ebpf.VariableSpec `ebpf:"timeout_ns"`
 }
 
@@ -271,6 +298,8 @@ type matchMaps struct {
 	Segments     *ebpf.Map `ebpf:"segments"`
 	TextNone     *ebpf.Map `ebpf:"text_none"`
 	Texts        *ebpf.Map `ebpf:"texts"`
+	Tidings      *ebpf.Map `ebpf:"tidings"`
+	Untold       *ebpf.Map `ebpf:"untold"`
 }
 
 func (m *matchMaps) Close() error {
@@ -286,6 +315,8 @@ func (m *matchMaps) Close() error {
 		m.Segments,
 		m.TextNone,
 		m.Texts,
+		m.Tidings,
+		m.Untold,
 	)
 }
 
@@ -294,6 +325,7 @@ func (m *matchMaps) Close() error {
 // It can be passed to loadMatchObjects or ebpf.CollectionSpec.LoadAndAssign.
 type matchVariables struct {
 	Reading   *ebpf.Variable `ebpf:"reading"`
+	Telling   *ebpf.Variable `ebpf:"telling"`
 	TimeoutNs *ebpf.Variable `ebpf:"timeout_ns"`
 }
 

@@ -69,7 +69,9 @@ func mustExpect(tb testing.TB, v *Verifier, key matchExpectKey, e matchExpectati
 	}
 }
 
-func pending(label uint8) matchExpectation { return matchExpectation{State: 1, Label: label} }
+func pending(label uint8) matchExpectation {
+	return matchExpectation{State: 1, Label: label, Id: 0x12345}
+}
 
 // ends is what the tests compare of LabelCounts.
 type ends struct {
@@ -128,7 +130,8 @@ func rejected(reason string) ends {
 
 func runMatchCases(t *testing.T, cases []matchCase) {
 	t.Helper()
-	v := mustOpen(t, Options{Timeout: caseTimeout})
+	var told []Told
+	v := mustOpen(t, Options{Timeout: caseTimeout, Tell: func(t []Told, _ time.Time) { told = append(told, t...) }})
 	for _, tt := range cases {
 		t.Run(tt.name, func(t *testing.T) {
 			before := mustEnds(t, v, int(tt.expect.Label))
@@ -140,11 +143,41 @@ func runMatchCases(t *testing.T, cases []matchCase) {
 			if diff := cmp.Diff(tt.want, got, cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("ends (-want +got):\n%s", diff)
 			}
+			told = nil
+			if err := v.tell(time.Now()); err != nil {
+				t.Fatal(err)
+			}
+			want := ends{Answered: got.Answered, Expired: got.Expired, Rejected: got.Rejected}
+			if diff := cmp.Diff(want, toldEnds(t, told, tt.expect), cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("told (-want +got):\n%s", diff)
+			}
 			if err := v.match.Expectations.Delete(tt.key); err != nil {
 				t.Error(err)
 			}
 		})
 	}
+}
+
+// toldEnds counts what the programs told, all of which must be about e.
+func toldEnds(tb testing.TB, told []Told, e matchExpectation) ends {
+	tb.Helper()
+	got := ends{Rejected: map[string]uint64{}}
+	for _, t := range told {
+		if t.ID != e.Id || t.Label != int(e.Label) {
+			tb.Errorf("told %+v of the packet %#x of label %d", t, e.Id, e.Label)
+		}
+		switch {
+		case t.Tiding == TidingExpired:
+			got.Expired += uint64(t.N)
+		case t.Tiding != TidingSettled || t.RTT <= 0:
+			tb.Errorf("told %+v", t)
+		case t.Reason == "":
+			got.Answered++
+		default:
+			got.Rejected[t.Reason]++
+		}
+	}
+	return got
 }
 
 // since is what has been counted between two readings.

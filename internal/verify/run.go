@@ -43,13 +43,18 @@ func (v *Verifier) sweepAlways(ctx context.Context) error {
 	ticker := time.NewTicker(sweepInterval)
 	defer ticker.Stop()
 	for {
+		ending := false
 		select {
 		case <-ctx.Done():
-			return nil
+			ending = true
 		case <-ticker.C:
-			if err := v.Sweep(); err != nil {
-				return err
-			}
+		}
+		since := time.Now()
+		if err := v.Sweep(); err != nil {
+			return err
+		}
+		if err := v.tell(since); err != nil || ending {
+			return err
 		}
 	}
 }

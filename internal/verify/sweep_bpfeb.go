@@ -61,6 +61,15 @@ type sweepSwept struct {
 	Inflight uint64
 }
 
+type sweepTold struct {
+	_     structs.HostLayout
+	RttNs uint64
+	Id    uint32
+	Other uint32
+	Label uint32
+	What  uint32
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
@@ -69,7 +78,10 @@ const (
 	sweepMapHints        = "hints"
 	sweepMapRules        = "rules"
 	sweepMapSweeps       = "sweeps"
+	sweepMapTidings      = "tidings"
+	sweepMapUntold       = "untold"
 	sweepProgSweep       = "sweep"
+	sweepVarTelling      = "telling"
 	sweepVarTimeoutNs    = "timeout_ns"
 )
 
@@ -126,12 +138,15 @@ type sweepMapSpecs struct {
 	Hints        *ebpf.MapSpec `ebpf:"hints"`
 	Rules        *ebpf.MapSpec `ebpf:"rules"`
 	Sweeps       *ebpf.MapSpec `ebpf:"sweeps"`
+	Tidings      *ebpf.MapSpec `ebpf:"tidings"`
+	Untold       *ebpf.MapSpec `ebpf:"untold"`
 }
 
 // sweepVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type sweepVariableSpecs struct {
+	Telling   *ebpf.VariableSpec `ebpf:"telling"`
 	TimeoutNs *ebpf.VariableSpec `ebpf:"timeout_ns"`
 }
 
@@ -159,6 +174,8 @@ type sweepMaps struct {
 	Hints        *ebpf.Map `ebpf:"hints"`
 	Rules        *ebpf.Map `ebpf:"rules"`
 	Sweeps       *ebpf.Map `ebpf:"sweeps"`
+	Tidings      *ebpf.Map `ebpf:"tidings"`
+	Untold       *ebpf.Map `ebpf:"untold"`
 }
 
 func (m *sweepMaps) Close() error {
@@ -167,6 +184,8 @@ func (m *sweepMaps) Close() error {
 		m.Hints,
 		m.Rules,
 		m.Sweeps,
+		m.Tidings,
+		m.Untold,
 	)
 }
 
@@ -174,6 +193,7 @@ func (m *sweepMaps) Close() error {
 //
 // It can be passed to loadSweepObjects or ebpf.CollectionSpec.LoadAndAssign.
 type sweepVariables struct {
+	Telling   *ebpf.Variable `ebpf:"telling"`
 	TimeoutNs *ebpf.Variable `ebpf:"timeout_ns"`
 }
 

@@ -36,7 +36,10 @@ func TestSweep(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			v := mustOpen(t, Options{Timeout: 2 * time.Second, Expectations: 1000})
+			var told []Told
+			v := mustOpen(t, Options{
+				Timeout: 2 * time.Second, Expectations: 1000, Tell: func(t []Told, _ time.Time) { told = append(told, t...) },
+			})
 			key := echoKey(pingData)
 			mustExpect(t, v, key, tt.expect, tt.age)
 			got := mustEnds(t, v, int(tt.expect.Label))
@@ -52,6 +55,12 @@ func TestSweep(t *testing.T) {
 			}
 			if again := mustEnds(t, v, int(tt.expect.Label)); again.Expired != tt.want.Expired {
 				t.Errorf("%d expired at the second sweep, want %d", again.Expired, tt.want.Expired)
+			}
+			if err := v.tell(time.Now()); err != nil {
+				t.Fatal(err)
+			}
+			if got := toldEnds(t, told, tt.expect); got.Expired != tt.want.Expired || len(told) > 1 {
+				t.Errorf("told %+v, want %d expired", told, tt.want.Expired)
 			}
 		})
 	}

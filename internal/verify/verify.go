@@ -68,6 +68,11 @@ type Options struct {
 	Labels       []Label
 	Timeout      time.Duration // how long a reply may take; 0: DefaultTimeout
 	Expectations int           // room in the table, see DefaultExpectations; at least 2 x rate x timeout
+
+	// Tell hears of every packet, in Run after each sweep: of all verdicts that
+	// fell before since, and some after it. The slice is reused. nil: nobody
+	// listens, and the programs are loaded without that part.
+	Tell func(told []Told, since time.Time)
 }
 
 // Maps are the kernel maps that the guard program shares with the matcher.
@@ -76,6 +81,8 @@ type Maps struct {
 	Expectations *ebpf.Map
 	Rules        *ebpf.Map
 	Hints        *ebpf.Map
+	Tidings      *ebpf.Map
+	Untold       *ebpf.Map
 }
 
 // Verifier is the matcher on its interface. Its methods are safe for
@@ -87,6 +94,10 @@ type Verifier struct {
 	sweep    sweepObjects
 	link     io.Closer
 	segments *ringbuf.Reader
+	tidings  *ringbuf.Reader // nil: nobody listens
+	record   ringbuf.Record  // of tidings; with told, of the goroutine that sweeps
+	told     []Told
+	reasons  [matchReasonREASONS]string
 	sweeping sync.Mutex // one sweep at a time: it writes the inflight counts
 	closed   bool       // under sweeping
 	closing  sync.Once
@@ -124,6 +135,9 @@ func open(o Options) (*Verifier, error) {
 	if v.segments, err = ringbuf.NewReader(v.match.Segments); err != nil {
 		return nil, errors.Join(fmt.Errorf("open segment ring: %w", err), v.Close())
 	}
+	if err := v.openTidings(); err != nil {
+		return nil, errors.Join(err, v.Close())
+	}
 	direction := hook.Ingress
 	if o.Leaving {
 		direction = hook.Egress
@@ -149,7 +163,10 @@ func (o Options) check() error {
 
 // Maps returns the maps for inject.Options.
 func (v *Verifier) Maps() Maps {
-	return Maps{Expectations: v.match.Expectations, Rules: v.match.Rules, Hints: v.match.Hints}
+	return Maps{
+		Expectations: v.match.Expectations, Rules: v.match.Rules, Hints: v.match.Hints,
+		Tidings: v.match.Tidings, Untold: v.match.Untold,
+	}
 }
 
 // Close takes the matcher off its interface and frees the maps; a Run under
@@ -167,6 +184,9 @@ func (v *Verifier) release() error {
 	}
 	if v.segments != nil {
 		errs = append(errs, v.segments.Close())
+	}
+	if v.tidings != nil {
+		errs = append(errs, v.tidings.Close())
 	}
 	v.sweeping.Lock()
 	defer v.sweeping.Unlock()

@@ -1,0 +1,116 @@
+package verify
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+	"unsafe"
+
+	"github.com/cilium/ebpf/ringbuf"
+)
+
+// Tiding is the kind of a Told.
+type Tiding uint32
+
+// The tidings.
+const (
+	TidingSettled = Tiding(matchTidingTIDING_SETTLED) // a verdict: answered where Reason is empty, else rejected
+	TidingExpired = Tiding(matchTidingTIDING_EXPIRED) // no response in time; N equal packets at once
+	TidingUnasked = Tiding(matchTidingTIDING_UNASKED) // sent on by the guard, no answer is expected
+	TidingBlocked = Tiding(matchTidingTIDING_BLOCKED) // refused by the guard: where it would go
+	TidingFull    = Tiding(matchTidingTIDING_FULL)    // refused by the guard: no room for the expectation
+	TidingBusy    = Tiding(matchTidingTIDING_BUSY)    // refused by the guard: another label's packet is expected under its key
+	TidingJoined  = Tiding(matchTidingTIDING_JOINED)  // pending together with the equal packet Other: a reply may be either's
+)
+
+// Told is what the kernel programs tell of one packet, by the id that its frame
+// carried (inject's). An expectation that equal packets share has the id of
+// the newest: which of them a reply belongs to cannot be known.
+type Told struct {
+	ID     uint32
+	Label  int
+	Tiding Tiding
+	Reason string        // TidingSettled: why the response is not valid; "": it is
+	RTT    time.Duration // TidingSettled
+	N      int           // how many packets; 1 but for TidingExpired
+	Other  uint32        // TidingJoined
+}
+
+// tidingsBytes is the ring's size where somebody listens: room for what half a
+// million packets a second bring between two sweeps.
+const tidingsBytes = 1 << 22
+
+// openTidings begins to listen.
+func (v *Verifier) openTidings() error {
+	if v.options.Tell == nil {
+		return nil
+	}
+	var err error
+	if v.tidings, err = ringbuf.NewReader(v.match.Tidings); err != nil {
+		return fmt.Errorf("open ring of tidings: %w", err)
+	}
+	v.tidings.SetDeadline(time.Unix(1, 0)) // passed: reading never waits
+	for reason := range v.reasons {
+		v.reasons[reason] = matchReason(reason).String()
+	}
+	v.reasons[matchReasonREASON_ANSWERED] = ""
+	return nil
+}
+
+// tell hands on what the programs have told up to now. All verdicts that fell
+// before the time since are among it and what was told before, but for those
+// that Untold counts.
+func (v *Verifier) tell(since time.Time) error {
+	if v.tidings == nil {
+		return nil
+	}
+	v.told = v.told[:0]
+	for {
+		err := v.tidings.ReadInto(&v.record)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			break
+		}
+		if errors.Is(err, ringbuf.ErrClosed) {
+			return errClosed
+		}
+		if err != nil {
+			return fmt.Errorf("verify: read ring of tidings: %w", err)
+		}
+		if t, ok := v.toldOf(v.record.RawSample); ok {
+			v.told = append(v.told, t)
+		}
+	}
+	v.options.Tell(v.told, since)
+	return nil
+}
+
+// toldOf reads the kernel's struct told.
+func (v *Verifier) toldOf(raw []byte) (Told, bool) {
+	if len(raw) < int(unsafe.Sizeof(matchTold{})) {
+		return Told{}, false
+	}
+	e := (*matchTold)(unsafe.Pointer(&raw[0]))
+	t := Told{ID: e.Id, Label: int(e.Label), Tiding: Tiding(e.What), N: 1}
+	switch t.Tiding {
+	case TidingSettled:
+		t.RTT = time.Duration(e.RttNs)
+		if e.Other < uint32(len(v.reasons)) {
+			t.Reason = v.reasons[e.Other]
+		}
+	case TidingExpired:
+		t.N = int(e.Other)
+	case TidingJoined:
+		t.Other = e.Other
+	}
+	return t, true
+}
+
+// Untold is how many Tolds the ring had no room for.
+func (v *Verifier) Untold() (uint64, error) {
+	var n uint64
+	if err := v.match.Untold.Lookup(uint32(0), &n); err != nil {
+		return 0, fmt.Errorf("verify: read what was not told: %w", err)
+	}
+	return n, nil
+}
