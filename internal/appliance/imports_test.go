@@ -31,7 +31,9 @@ var mayImport = map[string][]string{
 	"internal/encoding":    {},
 	"internal/gateway":     {},
 	"internal/hook":        {},
+	"internal/idslog":      {"internal/jsonline", "internal/packet"},
 	"internal/inject":      {"internal/hook", "internal/packet"},
+	"internal/jsonline":    {},
 	"internal/lab": {
 		"internal/lab/client", "internal/lab/ids", "internal/lab/plan", "internal/lab/program", "internal/lab/sandbox",
 		"internal/lab/server", "internal/lab/veth",
@@ -49,13 +51,15 @@ var mayImport = map[string][]string{
 	"internal/packet":      {},
 	"internal/report":      {"internal/encoding", "internal/model", "internal/quality"},
 	"internal/quality":     {"internal/packet"},
+	"internal/score":       {"internal/idslog", "internal/packet", "internal/truth", "internal/wilson"},
 	"internal/sgemm":       {},
 	"internal/systemtest":  {},
 	"internal/train":       {"internal/encoding", "internal/model", "internal/sgemm"},
 	"internal/truth":       {},
-	"internal/verify":      {"internal/hook", "internal/packet"},
+	"internal/verify":      {"internal/hook", "internal/packet", "internal/wilson"},
 	"internal/web":         {"internal/encoding", "internal/verify"},
 	"internal/web/webtest": {},
+	"internal/wilson":      {},
 }
 
 const module = "pacgan-appliance/"

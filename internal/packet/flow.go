@@ -28,7 +28,7 @@ func FlowOf(p IP) FlowKey {
 		case ProtoUDP, ProtoTCP: // both headers begin with the two ports
 			src, dst = UDP(l4).SrcPort(), UDP(l4).DstPort()
 		case ProtoICMP, ProtoICMPv6:
-			src, dst = icmpPorts(p.Protocol(), ICMP(l4))
+			src, dst = ICMPPorts(p.Protocol(), ICMP(l4).Type(), ICMP(l4).Code())
 		}
 	}
 	return FlowKey{
@@ -60,13 +60,13 @@ func icmpCounterpart(protocol, icmpType uint8) (counterpart uint8, ok bool) {
 	return 0, false
 }
 
-// icmpPorts gives the type and its counterpart in the place of ports, or type
-// and code for a one-way message.
-func icmpPorts(protocol uint8, m ICMP) (src, dst uint16) {
-	if counterpart, ok := icmpCounterpart(protocol, m.Type()); ok {
-		return uint16(m.Type()), uint16(counterpart)
+// ICMPPorts are a message's community-id ports: its type and its counterpart,
+// or type and code of a one-way message.
+func ICMPPorts(protocol, icmpType, code uint8) (src, dst uint16) {
+	if counterpart, ok := icmpCounterpart(protocol, icmpType); ok {
+		return uint16(icmpType), uint16(counterpart)
 	}
-	return uint16(m.Type()), uint16(m.Code())
+	return uint16(icmpType), uint16(code)
 }
 
 // CommunityID is the flow's community id, version 1, the same in both

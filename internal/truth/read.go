@@ -26,7 +26,7 @@ const maxLine = 64 << 10
 // file gave.
 func Read(path string) iter.Seq2[*Record, error] {
 	return func(yield func(*Record, error) bool) {
-		files, err := filesOf(path)
+		files, err := Files(path)
 		if err != nil {
 			yield(nil, fmt.Errorf("truth %s: %w", path, err))
 			return
@@ -39,7 +39,8 @@ func Read(path string) iter.Seq2[*Record, error] {
 	}
 }
 
-func filesOf(path string) ([]string, error) {
+// Files are what Read reads, in its order.
+func Files(path string) ([]string, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, errors.Unwrap(err)

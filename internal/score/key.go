@@ -1,0 +1,58 @@
+package score
+
+import (
+	"encoding/base64"
+	"net/netip"
+
+	"pacgan-appliance/internal/packet"
+)
+
+// key names a flow, the same in both directions. It holds no pointers: tables
+// of millions are of no concern to the garbage collector.
+type key struct {
+	low, high [16]byte // addresses, the smaller first
+	ports     [2]uint16
+	protocol  uint8 // 0: no flow
+}
+
+// byCommunity is the protocol of a key that stands for a community id.
+const byCommunity = 255
+
+// keyOf is the key of a flow. ICMP's is the same for both directions, whichever
+// end a log calls the source: request and reply are both types of one pair.
+func keyOf(f packet.FlowKey) key {
+	if f.Protocol == 0 || !f.Src.Addr().IsValid() || !f.Dst.Addr().IsValid() {
+		return key{}
+	}
+	k := key{low: f.Src.Addr().As16(), high: f.Dst.Addr().As16(), ports: [2]uint16{f.Src.Port(), f.Dst.Port()}, protocol: f.Protocol}
+	icmp := f.Protocol == packet.ProtoICMP || f.Protocol == packet.ProtoICMPv6
+	if order := compare(&k.low, &k.high); order > 0 || order == 0 && k.ports[0] > k.ports[1] {
+		k.low, k.high = k.high, k.low
+		k.ports[0], k.ports[1] = k.ports[1], k.ports[0]
+	}
+	if icmp && k.ports[0] > k.ports[1] {
+		k.ports[0], k.ports[1] = k.ports[1], k.ports[0]
+	}
+	return k
+}
+
+func compare(a, b *[16]byte) int {
+	return netip.AddrFrom16(*a).Compare(netip.AddrFrom16(*b))
+}
+
+// communityKey is the key of a community id, version 1; the zero key where it
+// is none.
+func communityKey(id []byte) key {
+	var digest [21]byte // 20, and what base64 may claim of the padding
+	if len(id) != 30 || string(id[:2]) != "1:" {
+		return key{}
+	}
+	n, err := base64.StdEncoding.Decode(digest[:], id[2:])
+	if err != nil || n != 20 {
+		return key{}
+	}
+	k := key{protocol: byCommunity}
+	copy(k.low[:], digest[:16])
+	copy(k.high[:], digest[16:20])
+	return k
+}

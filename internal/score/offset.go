@@ -1,0 +1,157 @@
+package score
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// Offset is how far a sensor's clock is ahead of the appliance's.
+type Offset struct {
+	// Median is the median of the times from a flow's start to its alert, over
+	// the alerts that the estimate is made of: the clock's offset and the time to
+	// detect together.
+	Median time.Duration `json:"median_ns"`
+	// Applied was taken off the sensor's times: the least of these times, or 0
+	// where detecting may have taken them, from which a clock that is a little
+	// ahead cannot be told.
+	Applied time.Duration `json:"applied_ns"`
+	Pairs   int           `json:"pairs"` // alerts and flows that agree about it
+}
+
+const (
+	sampledFlows = 20_000 // flows with alerts that the estimate looks at
+	sampledTimes = 16     // uses of the same ports that it looks at
+	// agree is how far apart the times from flow to alert may be that are taken
+	// for one offset.
+	agree = time.Second
+	// detecting is a time to detect that no clock need be blamed for.
+	detecting = time.Second
+	// slack is how much earlier than its flow an alert may seem to be: clocks
+	// that agree do so to a fraction of this.
+	slack = time.Millisecond
+)
+
+// difference is one alert's time less one flow's.
+type difference struct {
+	ns     int64
+	weight float64
+}
+
+// sample collects the starts of some of the flows that alerts name.
+type sample struct {
+	alerts *alerts
+	step   int32     // every step-th flow is looked at
+	starts [][]int64 // by flow / step
+	uses   []int32   // how many there were
+}
+
+func newSample(a *alerts) *sample {
+	step := int32(len(a.keys)/sampledFlows + 1)
+	return &sample{alerts: a, step: step, starts: make([][]int64, len(a.keys)/int(step)+1), uses: make([]int32, len(a.keys)/int(step)+1)}
+}
+
+func (s *sample) add(f *flow) {
+	n, ok := s.alerts.of(f)
+	if !ok || n%s.step != 0 {
+		return
+	}
+	if n /= s.step; len(s.starts[n]) < sampledTimes {
+		s.starts[n] = append(s.starts[n], f.start)
+	}
+	s.uses[n]++
+}
+
+// offset is the estimate. A flow whose ports were used too often to look at
+// all of its uses counts only where there is no other.
+func (s *sample) offset() Offset {
+	var few, many []difference
+	looked := make([]int, len(s.starts))
+	for _, one := range s.alerts.list {
+		n := one.flow / s.step
+		if one.flow%s.step != 0 || looked[n] == sampledTimes {
+			continue
+		}
+		looked[n]++
+		for _, start := range s.starts[n] {
+			d := difference{one.at - start, 1 / float64(len(s.starts[n]))}
+			if int(s.uses[n]) <= sampledTimes {
+				few = append(few, d)
+			} else {
+				many = append(many, d)
+			}
+		}
+	}
+	if len(few) == 0 {
+		few = many
+	}
+	return estimate(few)
+}
+
+// estimate finds what most differences agree about: pairs that belong together
+// differ by the offset, all others by anything.
+func estimate(d []difference) Offset {
+	if len(d) == 0 {
+		return Offset{}
+	}
+	slices.SortFunc(d, func(x, y difference) int { return cmp.Compare(x.ns, y.ns) })
+	agreed := around(agreement(d))
+	o := Offset{Median: time.Duration(agreed[len(agreed)/2]), Pairs: len(agreed)}
+	// An alert comes after its flow: the offset is the least of what is agreed
+	// about, not its median, before which half of all alerts would lie.
+	if least := time.Duration(agreed[0]); o.Median > detecting || least < 0 {
+		o.Applied = least
+	}
+	return o
+}
+
+// agreement is the stretch of the sorted differences, agree long, that weighs
+// most. Of two of which one weighs no more than twice the other, it is the one
+// nearer to zero: clocks are mostly right.
+func agreement(d []difference) []difference {
+	ends, weights := make([]int, len(d)), make([]float64, len(d))
+	sum, end, heaviest := 0.0, 0, 0.0
+	for i := range d {
+		for ; end < len(d) && d[end].ns-d[i].ns <= int64(agree); end++ {
+			sum += d[end].weight
+		}
+		ends[i], weights[i] = end, sum
+		heaviest = max(heaviest, sum)
+		sum -= d[i].weight
+	}
+	nearest := -1
+	for i := range d {
+		if weights[i] >= heaviest/2 && (nearest < 0 || abs(d[i].ns) < abs(d[nearest].ns)) {
+			nearest = i
+		}
+	}
+	best := nearest
+	for i := range d {
+		if abs(d[i].ns-d[nearest].ns) <= int64(agree) && weights[i] > weights[best] {
+			best = i
+		}
+	}
+	return d[best:ends[best]]
+}
+
+// around leaves out what lies far from the median of sorted differences, as
+// pairs that do not belong together do: further than five times what half of
+// them keep to.
+func around(d []difference) []int64 {
+	median := d[len(d)/2].ns
+	deviations := make([]int64, len(d))
+	for i := range d {
+		deviations[i] = abs(d[i].ns - median)
+	}
+	slices.Sort(deviations)
+	reach := max(5*deviations[len(d)/2], int64(slack))
+	var kept []int64
+	for i := range d {
+		if abs(d[i].ns-median) <= reach {
+			kept = append(kept, d[i].ns)
+		}
+	}
+	return kept
+}
+
+func abs(ns int64) int64 { return max(ns, -ns) }

@@ -1,0 +1,74 @@
+package score
+
+import "slices"
+
+// tally counts what one sensor made of the flows.
+type tally struct {
+	classes []classTally
+	rules   []ruleTally // by signature
+	others  uint64      // alerts that belong to no flow
+}
+
+// classTally counts one class's flows.
+type classTally struct {
+	flows, alerted [endings]uint64
+	times          []int64 // ns to the first alert of each scored flow that was alerted
+}
+
+// ruleTally counts what one signature fired on.
+type ruleTally struct {
+	flows, alerts map[int32]uint64 // by class
+	foreign       uint64
+	serial        uint64 // of the flow that it fired on last
+}
+
+func (t *tally) class(n int32) *classTally {
+	if grow := int(n) + 1 - len(t.classes); grow > 0 {
+		t.classes = append(t.classes, make([]classTally, grow)...)
+	}
+	return &t.classes[n]
+}
+
+func (t *tally) rule(n int32) *ruleTally {
+	for int(n) >= len(t.rules) {
+		t.rules = append(t.rules, ruleTally{flows: map[int32]uint64{}, alerts: map[int32]uint64{}})
+	}
+	return &t.rules[n]
+}
+
+// flow counts a flow of the truth.
+func (t *tally) flow(class int32, e ending) { t.class(class).flows[e]++ }
+
+// fired counts an alert that belongs to the flow with this serial.
+func (t *tally) fired(signature, class int32, serial uint64) {
+	r := t.rule(signature)
+	r.alerts[class]++
+	if r.serial != serial {
+		r.serial = serial
+		r.flows[class]++
+	}
+}
+
+// foreign counts an alert that belongs to no flow.
+func (t *tally) foreign(signature int32) {
+	t.others++
+	t.rule(signature).foreign++
+}
+
+// alerted counts a flow that has alerts, after how many ns the first.
+func (t *tally) alerted(class int32, e ending, after int64) {
+	c := t.class(class)
+	c.alerted[e]++
+	if e == scored {
+		c.times = append(c.times, max(0, after))
+	}
+}
+
+// quantile is the q-th quantile of times, 0 where there are none.
+func quantile(times []int64, q float64) int64 {
+	if len(times) == 0 {
+		return 0
+	}
+	slices.Sort(times)
+	return times[min(int(q*float64(len(times))), len(times)-1)]
+}
