@@ -23,6 +23,7 @@ func settings() []setting {
 		{"gateway.wan", false, func(c config.Config) any { return c.Gateway.WAN }},
 		{"gateway.nat", false, func(c config.Config) any { return c.Gateway.NAT }},
 		{"safety.allow", true, func(c config.Config) any { return texts(c.Safety.Allow) }},
+		{"safety.allow_reserved", true, func(c config.Config) any { return texts(c.Safety.AllowReserved) }},
 		{"safety.max_rate", true, func(c config.Config) any { return c.Safety.MaxRate }},
 		{"label", true, func(c config.Config) any { return c.Labels }},
 		{"train.schedule", true, func(c config.Config) any { return c.Train.Schedule }},

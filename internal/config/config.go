@@ -31,8 +31,11 @@ type Gateway struct {
 
 // Safety bounds what may be injected.
 type Safety struct {
-	Allow   []netip.Prefix // the only destinations; empty: nothing is injected
-	MaxRate float64        // packets per second over all labels, whatever else says
+	Allow []netip.Prefix // the only destinations; empty: nothing is injected
+	// AllowReserved names what packets may go to within Allow though it is
+	// broadcast, multicast, the gateway's own or a network not under test.
+	AllowReserved []netip.Prefix
+	MaxRate       float64 // packets per second over all labels, whatever else says
 }
 
 // Label is one kind of traffic to learn and to generate.

@@ -12,7 +12,7 @@ import (
 func (c Config) Dump() ([]byte, error) {
 	r := raw{
 		Gateway: rawGateway{LAN: c.Gateway.LAN, WAN: c.Gateway.WAN, NAT: string(c.Gateway.NAT)},
-		Safety:  rawSafety{Allow: texts(c.Safety.Allow), MaxRate: c.Safety.MaxRate},
+		Safety:  rawSafety{Allow: texts(c.Safety.Allow), AllowReserved: texts(c.Safety.AllowReserved), MaxRate: c.Safety.MaxRate},
 		Train: rawTrain{Schedule: c.Train.Schedule, MinPackets: c.Train.MinPackets, NewPackets: c.Train.NewPackets,
 			Recipe: string(c.Train.Recipe), MaxMemory: c.Train.MaxMemory.String()},
 		Inject: rawInject{Rate: c.Inject.Rate.raw(), Source: string(c.Inject.Source), SourceAddress: string(c.Inject.SourceAddress),

@@ -73,6 +73,28 @@ config.toml:12: safety.allow "0.0.0.0/0": allows every address: name the test se
 config.toml:13: safety.allow "servers": must be a network such as "10.77.2.0/24"
 config.toml:14: safety.allow 7: must be a string in quotes
 config.toml:16: safety.max_rate 0: must be a number above 0, at most 10000000`},
+		{"reserved", minimal + `[safety]
+allow = [
+  "10.77.2.0/24",
+  "bad",
+  "224.0.0.0/24",
+  "255.255.255.255/32",
+  "ff02::1/128",
+  "127.0.0.0/8",
+]
+allow_reserved = [
+  "10.77.2.255/32", # right
+  "ff02::1/128",    # right
+  "10.77.3.255/32",
+  "224.0.0.5",
+]
+`, `
+config.toml:10: safety.allow "bad": must be a network such as "10.77.2.0/24"
+config.toml:11: safety.allow "224.0.0.0/24": is multicast, which needs its name in safety.allow_reserved, too
+config.toml:12: safety.allow "255.255.255.255/32": is broadcast, which needs its name in safety.allow_reserved, too
+config.toml:14: safety.allow "127.0.0.0/8": is this machine itself, which needs its name in safety.allow_reserved, too
+config.toml:19: safety.allow_reserved "10.77.3.255/32": lies in no network of safety.allow: name it there, too
+config.toml:20: safety.allow_reserved "224.0.0.5": must be a network; for this one address write "224.0.0.5/32"`},
 		{"allow is no list", minimal + "[safety]\nallow = \"10.77.2.0/24\"\n", `
 config.toml:8: safety.allow "10.77.2.0/24": must be a list such as ["10.77.2.0/24"]`},
 		{"labels", minimal + `

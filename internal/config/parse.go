@@ -92,8 +92,7 @@ func setKey[T any](p *parser, path string, v any, to *T, parse func(any) (T, err
 func (p *parser) read(r raw) {
 	p.gateway(r.Gateway)
 	c := &p.config
-	p.allow(r.Safety.Allow)
-	setKey(p, "safety.max_rate", r.Safety.MaxRate, &c.Safety.MaxRate, number(MaxRate))
+	p.safety(r.Safety)
 	p.labels(r.Label)
 	setKey(p, "train.schedule", r.Train.Schedule, &c.Train.Schedule, schedule)
 	setKey(p, "train.min_packets", r.Train.MinPackets, &c.Train.MinPackets, minPackets)
@@ -128,24 +127,4 @@ func (p *parser) gateway(r rawGateway) {
 	setKey(p, "gateway.lan", r.LAN, &g.LAN, interfaceName)
 	setKey(p, "gateway.wan", r.WAN, &g.WAN, interfaceName)
 	setKey(p, "gateway.nat", r.NAT, &g.NAT, oneOf(NATAuto, NATNone, NATMasquerade))
-}
-
-// allow reads each prefix apart, so that each bad one has its own line.
-func (p *parser) allow(v any) {
-	if v == nil {
-		return
-	}
-	items, ok := v.([]any)
-	if !ok {
-		p.fault("safety.allow", "safety.allow", v, errors.New(`must be a list such as ["10.77.2.0/24"]`))
-		return
-	}
-	for i, item := range items {
-		prefix, err := allowedPrefix(item)
-		if err != nil {
-			p.fault(fmt.Sprintf("safety.allow[%d]", i), "safety.allow", item, err)
-			continue
-		}
-		p.config.Safety.Allow = append(p.config.Safety.Allow, prefix)
-	}
 }

@@ -31,8 +31,9 @@ type rawGateway struct {
 }
 
 type rawSafety struct {
-	Allow   any `toml:"allow"`
-	MaxRate any `toml:"max_rate"`
+	Allow         any `toml:"allow"`
+	AllowReserved any `toml:"allow_reserved"`
+	MaxRate       any `toml:"max_rate"`
 }
 
 type rawLabel struct {
