@@ -2,10 +2,12 @@
 /* guard: TCX ingress on inj1, the only way from our socket to the wire.
  *
  * A frame written to inj0 arrives here. It leaves through the wire interface
- * if its destination is allowed, marked and with the wire's source address;
- * the reply that it should cause is written down first. Everything else is
- * dropped and counted: there is no path on which a frame is passed up, and
- * without this program nothing takes frames off inj1 at all. */
+ * if its destination is allowed, somebody minds us and the rate is within its
+ * bound, marked and with the wire's source address; the reply that it should
+ * cause is written down first. Everything else is dropped and counted: there
+ * is no path on which a frame is passed up, and without this program nothing
+ * takes frames off inj1 at all. */
+#include "pace.h"
 #include "request.h"
 #include "tell.h"
 
@@ -21,6 +23,11 @@ volatile const __u8 wire_mac[ETH_ALEN] = {};
 /* Set by user space whenever there is a label more. */
 volatile __u32 label_count = 0;
 
+/* Until when frames may leave, in bpf_ktime_get_ns; 0: paused. User space moves
+ * it on while it sends: what a process left behind that hangs, was stopped or
+ * has died stays here. */
+volatile __u64 open_until = 0;
+
 /* User space tells about a frame in its source address, which every way of
  * sending carries: 0x02 (a local unicast address) and these flags, the label's
  * index, the id in network order. */
@@ -35,6 +42,10 @@ struct meta {
 	__be32 id;
 } __attribute__((packed));
 
+/* A prefix of addresses within an allowed one that are refused nevertheless:
+ * this machine's own, broadcast, multicast, its other interfaces' networks. */
+#define RESERVED 0x80
+
 /* Allowed prefixes, swapped as a whole: replacing the inner map waits until
  * no program uses the old one. */
 struct prefix {
@@ -44,10 +55,10 @@ struct prefix {
 
 struct allow_list {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(max_entries, 1024);
+	__uint(max_entries, 2048);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct prefix);
-	__type(value, __u8); /* of which version of IP the prefix is */
+	__type(value, __u8); /* of which version of IP the prefix is, RESERVED beside it */
 } allow_none SEC(".maps");
 
 struct {
@@ -57,11 +68,15 @@ struct {
 	__array(values, struct allow_list);
 } allow SEC(".maps") = {.values = {&allow_none}};
 
-/* What became of a label's frames. Every opening frame is in one of the first five. */
+/* What became of a label's frames. Every opening frame is in one of all but the last. */
 struct passage {
 	__u64 expected; /* expectation written, frame sent on */
 	__u64 unasked;  /* the label expects no answer; frame sent on */
 	__u64 blocked;  /* destination not allowed, or not a plain IP frame */
+	__u64 reserved; /* destination refused though it is allowed */
+	__u64 paused;   /* by whoever may */
+	__u64 stale;    /* nobody has minded us for too long */
+	__u64 fast;     /* above the bound on the rate */
 	__u64 full;     /* no room for the expectation */
 	__u64 busy;     /* its entry is being deleted, or holds another label's packet */
 	__u64 on_wire;  /* generated packets sent on */
@@ -80,6 +95,10 @@ enum drop {
 	DROP_NOT_IP,      /* or tagged, or its lengths disagree */
 	DROP_NOT_ALLOWED, /* destination outside the allow-list, or one of several */
 	DROP_UNEXPECTED,  /* no room for its expectation */
+	DROP_RESERVED,    /* destination refused though it is allowed */
+	DROP_PAUSED,
+	DROP_STALE, /* nobody has minded us for too long */
+	DROP_FAST,  /* above the bound on the rate */
 	DROPS,
 };
 
@@ -99,14 +118,18 @@ static __always_inline int drop(enum drop why)
 	return TC_ACT_SHOT;
 }
 
-static __always_inline int allowed(const struct datagram *d)
+/* refused says of a destination that no packet may go there, and why. */
+static __always_inline int refused(const struct datagram *d, enum drop *why)
 {
 	struct prefix host = {.bits = 128, .addr = d->dst};
 	__u32 current = 0;
 	void *list = bpf_map_lookup_elem(&allow, &current);
 	__u8 *version = list ? bpf_map_lookup_elem(list, &host) : NULL;
 
-	return version && *version == d->version; /* ::/0 allows no IPv4 */
+	if (version && *version == d->version) /* ::/0 allows no IPv4 */
+		return 0;
+	*why = version && *version == (RESERVED | d->version) ? DROP_RESERVED : DROP_NOT_ALLOWED;
+	return 1;
 }
 
 /* IPv4 options that name addresses to pass (RFC 791). */
@@ -164,9 +187,8 @@ static __always_inline void describe(struct __sk_buff *skb, struct expectation *
 
 /* expect writes down the reply that the frame should cause. */
 static __always_inline int expect(struct __sk_buff *skb, const struct rule *rule, const struct meta *meta,
-				  const struct datagram *d, struct passage *count)
+				  const struct datagram *d, __u64 now, struct passage *count)
 {
-	__u64 now = bpf_ktime_get_ns();
 	struct expectation fresh = {.first_ns = now, .sent_ns = now, .state = 1};
 	struct expect_key k = {};
 	struct expectation *v;
@@ -221,7 +243,7 @@ static __always_inline void unasked(struct passage *count, const struct meta *me
 /* departed notes when the generated segment of a conversation leaves: from
  * here its round-trip time and its timeout count. */
 static __always_inline void departed(struct __sk_buff *skb, const struct datagram *d, const struct rule *rule,
-				     const struct meta *meta)
+				     const struct meta *meta, __u64 now)
 {
 	struct expect_key k = {};
 	struct expectation *v;
@@ -231,7 +253,7 @@ static __always_inline void departed(struct __sk_buff *skb, const struct datagra
 	v = bpf_map_lookup_elem(&expectations, &k);
 	if (!v || v->id != bpf_ntohl(meta->id))
 		return; /* expired on the way */
-	v->first_ns = v->sent_ns = bpf_ktime_get_ns();
+	v->first_ns = v->sent_ns = now;
 	v->flags |= FLAG_SENT;
 }
 
@@ -240,8 +262,23 @@ static __always_inline void departed(struct __sk_buff *skb, const struct datagra
 static __always_inline int refuse(struct passage *count, const struct meta *meta, enum drop why)
 {
 	if (meta->flags & META_OPENS) {
-		count->blocked++;
-		testify(bpf_ntohl(meta->id), meta->label, TIDING_BLOCKED, 0, 0);
+		switch (why) {
+		case DROP_RESERVED:
+			count->reserved++;
+			break;
+		case DROP_PAUSED:
+			count->paused++;
+			break;
+		case DROP_STALE:
+			count->stale++;
+			break;
+		case DROP_FAST:
+			count->fast++;
+			break;
+		default:
+			count->blocked++;
+		}
+		testify(bpf_ntohl(meta->id), meta->label, TIDING_BLOCKED, why, 0);
 	}
 	return drop(why);
 }
@@ -283,6 +320,8 @@ int guard(struct __sk_buff *skb)
 	struct rule *rule;
 	struct meta meta;
 	__u32 label;
+	enum drop why;
+	__u64 now;
 
 	if (bpf_skb_pull_data(skb, skb->len))
 		return drop(DROP_NOT_IP);
@@ -297,17 +336,24 @@ int guard(struct __sk_buff *skb)
 	if (!(meta.flags & META_LOCAL) || label >= label_count || !rule || !count)
 		return drop(DROP_FOREIGN);
 
+	now = bpf_ktime_get_ns();
+	if (now >= open_until)
+		return refuse(count, &meta, open_until ? DROP_STALE : DROP_PAUSED);
 	if (!plain_ip(skb, protocol, &d))
 		return refuse(count, &meta, DROP_NOT_IP);
-	if (!allowed(&d) || source_routed(skb, &d))
+	if (refused(&d, &why))
+		return refuse(count, &meta, why);
+	if (source_routed(skb, &d))
 		return refuse(count, &meta, DROP_NOT_ALLOWED);
+	if (!in_pace(meta.flags & META_OPENS, now))
+		return refuse(count, &meta, DROP_FAST);
 	if (meta.flags & META_OPENS) {
 		if (rule->answer == ANSWER_NONE)
 			unasked(count, &meta);
-		else if (expect(skb, rule, &meta, &d, count))
+		else if (expect(skb, rule, &meta, &d, now, count))
 			return drop(DROP_UNEXPECTED);
 	} else if (meta.flags & META_GENERATED) {
-		departed(skb, &d, rule, &meta);
+		departed(skb, &d, rule, &meta, now);
 	}
 	if (meta.flags & META_GENERATED)
 		count->on_wire++;

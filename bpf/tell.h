@@ -14,7 +14,7 @@ enum tiding {
 	TIDING_SETTLED, /* a verdict; other: enum reason */
 	TIDING_EXPIRED, /* other: how many equal packets */
 	TIDING_UNASKED, /* sent on, no answer is expected */
-	TIDING_BLOCKED, /* refused: where it would go */
+	TIDING_BLOCKED, /* refused; other: enum drop of guard.c */
 	TIDING_FULL,    /* refused: no room for the expectation */
 	TIDING_BUSY,    /* refused: another label's packet is expected under its key */
 	TIDING_JOINED,  /* pending together with an equal packet; other: the id of that */

@@ -16,7 +16,7 @@ import (
 type Counts struct {
 	Generated uint64            `json:"generated"`
 	Malformed uint64            `json:"malformed"` // could not be framed
-	Blocked   uint64            `json:"blocked"`   // the guard refused the destination
+	Blocked   uint64            `json:"blocked"`   // the guard refused it
 	Failed    uint64            `json:"failed"`    // the kernel did not take it
 	Answered  uint64            `json:"answered"`  // a valid response
 	Rejected  map[string]uint64 `json:"rejected"`  // a response that is not valid, by reason
@@ -27,7 +27,8 @@ type Counts struct {
 
 	Readdressed uint64 `json:"readdressed"` // got the wan interface's address as their source (inject.source_address)
 
-	FailedReasons map[string]uint64 `json:"failed_reasons"`
+	FailedReasons  map[string]uint64 `json:"failed_reasons"`
+	BlockedReasons map[string]uint64 `json:"blocked_reasons"`
 }
 
 // rejectedTotal is the sum over all reasons.
@@ -57,6 +58,7 @@ func (c *Counts) add(o Counts) {
 	c.Readdressed += o.Readdressed
 	c.Rejected = addAll(c.Rejected, o.Rejected)
 	c.FailedReasons = addAll(c.FailedReasons, o.FailedReasons)
+	c.BlockedReasons = addAll(c.BlockedReasons, o.BlockedReasons)
 }
 
 // labelCounts are one label's counts and round-trip times.
@@ -83,7 +85,7 @@ func (w *wire) counts() ([]labelCounts, error) {
 		out[i] = labelCounts{name: ver.Name, answer: string(ver.Answer), rtt: ver.RTT, Counts: Counts{
 			Generated: in.Generated, Malformed: in.Malformed, Blocked: in.Blocked, Failed: in.FailedTotal(),
 			Answered: ver.Answered, Rejected: ver.Rejected, Expired: ver.Expired, Inflight: in.Waiting + ver.Inflight,
-			Unasked: in.Unasked, OnWire: in.OnWire, Readdressed: in.Readdressed, FailedReasons: in.Failed,
+			Unasked: in.Unasked, OnWire: in.OnWire, Readdressed: in.Readdressed, FailedReasons: in.Failed, BlockedReasons: in.BlockedBy,
 		}}
 	}
 	return out, nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,10 +13,8 @@ import (
 )
 
 const (
-	// pauseGrace is how long conversations may take to end once a person
-	// asked for a stop; those that are open then are reset, and expire.
-	pauseGrace = 500 * time.Millisecond
-	// changeGrace is the same where only the rate changes.
+	// changeGrace is how long conversations may take to end where the rate
+	// changes; those that are open then are reset, and expire.
 	changeGrace = 5 * time.Second
 	// endTick is how often is looked whether conversations are over.
 	endTick = 10 * time.Millisecond
@@ -149,33 +146,31 @@ func (v *valve) finished(p *passage) {
 	close(p.done)
 }
 
-// pause stops the injector. When it returns the guard lets nothing out any
-// more, whatever is still on its way there. It is false where it was paused.
+// pause has the guard let nothing out any more, whatever is on its way there,
+// and then ends what is under way. It is false where it was paused.
 func (v *valve) pause() (bool, error) {
 	v.mu.Lock()
 	was, p := v.paused, v.passing
 	v.paused = true
 	v.mu.Unlock()
+	err := v.injector.Pause()
 	if p != nil {
-		v.end(p, pauseGrace)
+		v.end(p, 0)
 	}
-	return !was, v.injector.SetAllow(nil)
+	return !was, err
 }
 
-// resume lets packets pass again, to what allow lists. It is false where the
-// valve was not paused.
-func (v *valve) resume(allow []netip.Prefix) (bool, error) {
-	if !v.isPaused() {
-		return false, nil
-	}
-	if err := v.injector.SetAllow(allow); err != nil {
-		return false, err
-	}
+// resume lets packets pass again. It is false where the valve was not paused.
+func (v *valve) resume() bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if !v.paused {
+		return false
+	}
+	v.injector.Resume()
 	v.paused = false
 	v.changedLocked()
-	return true, nil
+	return true
 }
 
 func (v *valve) isPaused() bool {
@@ -184,17 +179,13 @@ func (v *valve) isPaused() bool {
 	return v.paused
 }
 
+// bound sets the rate that the guard lets out at most; below the rate in use
+// it is to be lowered after that.
+func (v *valve) bound(cfg config.Config) error { return v.injector.SetMaxRate(cfg.Safety.MaxRate) }
+
 // allow replaces the allow-list: nothing leaves for anything else when it
-// returns. While paused the list is tried, and nothing is let out.
-func (v *valve) allow(prefixes []netip.Prefix) error {
-	if err := v.injector.SetAllow(prefixes); err != nil {
-		return err
-	}
-	if v.isPaused() {
-		return v.injector.SetAllow(nil)
-	}
-	return nil
-}
+// returns.
+func (v *valve) allow(s config.Safety) error { return v.injector.SetAllow(s.Allow, s.AllowReserved) }
 
 // setRate changes the rate. No packet is lost: the passage ends once what is
 // under way is over, and the next one has the new rate.

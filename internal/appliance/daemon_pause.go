@@ -39,11 +39,7 @@ func (s *service) resume() (string, error) {
 	if err := removeMark(s.pausedPath()); err != nil {
 		return "", fmt.Errorf("still paused: %w", err)
 	}
-	changed, err := s.valve.resume(s.cfg.Load().Safety.Allow)
-	if err != nil {
-		return "", err
-	}
-	if !changed {
+	if !s.valve.resume() {
 		return "not paused", nil
 	}
 	s.log.Info("resumed by request")

@@ -72,8 +72,11 @@ func (s *service) apply(next config.Config) error {
 	now := *s.cfg.Load()
 	var mixed *mixture
 	nothing := func() error { return nil }
+	wider := next
+	wider.Safety.MaxRate = max(now.Safety.MaxRate, next.Safety.MaxRate) // until the rate is the new one
 	steps := []undoable{
-		{func() error { return s.valve.allow(next.Safety.Allow) }, func() error { return s.valve.allow(now.Safety.Allow) }},
+		{func() error { return s.valve.allow(next.Safety) }, func() error { return s.valve.allow(now.Safety) }},
+		{func() error { return s.valve.bound(wider) }, func() error { return s.valve.bound(now) }},
 		{func() error { return s.store.AddLabels(labelNames(next)) }, nothing}, // an empty directory harms nobody
 	}
 	if !reflect.DeepEqual(now.Labels, next.Labels) {
@@ -91,7 +94,7 @@ func (s *service) apply(next config.Config) error {
 	s.options.setLevel(next.Log.Level)
 	s.draw(mixed)
 	s.valve.setRate(rateOf(next))
-	return nil
+	return s.valve.bound(next)
 }
 
 // inTurn takes every step, or takes back those that it took.

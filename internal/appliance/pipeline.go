@@ -100,10 +100,8 @@ func openWire(cfg config.Config, origins origin) (*wire, error) {
 	}
 	injected := inject.Options{
 		Wire: cfg.Gateway.WAN, Behind: shape.behind, OwnSource: shape.ownSource, Engine: inject.Engine(cfg.Inject.Engine),
-		Allow: cfg.Safety.Allow, Timeout: cfg.Inject.Timeout,
-	}
-	if origins == 1 { // the daemon's rate may change: its valve keeps to it
-		injected.MaxRate = cfg.Safety.MaxRate
+		Sides: []string{cfg.Gateway.LAN}, Allow: cfg.Safety.Allow, Named: cfg.Safety.AllowReserved,
+		MaxRate: cfg.Safety.MaxRate, Timeout: cfg.Inject.Timeout,
 	}
 	for _, l := range cfg.Labels {
 		for range origins {

@@ -103,7 +103,7 @@ func newConversations(in *Injector) (*conversations, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.sender = newSender(p, in.ledger, c.unsent)
+	c.sender = newSender(attended{p, &in.gate}, in.ledger, c.unsent)
 	return c, nil
 }
 

@@ -19,6 +19,15 @@ const (
 	reasonNoFailure = ""
 )
 
+// Reasons of LabelCounts.BlockedBy.
+const (
+	ReasonNotAllowed = "destination not allowed" // or not a plain IP packet
+	ReasonReserved   = "reserved destination"    // allowed, but not named
+	ReasonPaused     = "paused"
+	ReasonStale      = "late at the guard" // nobody has minded it for too long
+	ReasonFast       = "above the bound on the rate"
+)
+
 // LabelCounts is what became of one label's packets up to the wire. For a
 // label that expects answers, Generated = Malformed + Blocked + failed +
 // Waiting + Expected; for others Unasked stands in the place of Expected.
@@ -26,7 +35,8 @@ type LabelCounts struct {
 	Name        string
 	Generated   uint64            // taken from the source
 	Malformed   uint64            // not an IP packet, or lengths that disagree
-	Blocked     uint64            // refused by the guard: destination outside the allow-list
+	Blocked     uint64            // refused by the guard
+	BlockedBy   map[string]uint64 // the same by reason
 	Failed      map[string]uint64 // not sent, by reason
 	Waiting     uint64            // for a next hop or for another conversation to end: inflight
 	Expected    uint64            // let out by the guard, the reply expected
@@ -51,6 +61,10 @@ type Drops struct {
 	NotIP      uint64 // or tagged, or their lengths disagree
 	NotAllowed uint64 // destination outside the allow-list
 	Unexpected uint64 // no room for the expectation
+	Reserved   uint64 // destination allowed, but reserved and not named
+	Paused     uint64 // after Pause
+	Stale      uint64 // late at the guard: nobody has minded it for too long
+	Fast       uint64 // above the bound on the rate
 }
 
 // Counts reads the ledger and the guard's counters: one entry for each label,
@@ -77,14 +91,17 @@ func (in *Injector) count(label int, c *LabelCounts) error {
 	if err := in.guard.Passages.Lookup(uint32(label), &passages); err != nil {
 		return fmt.Errorf("read the guard's counts: %w", err)
 	}
-	var full, busy uint64
-	for _, p := range passages {
-		c.Expected += p.Expected
-		c.Unasked += p.Unasked
-		c.Blocked += p.Blocked
-		c.OnWire += p.OnWire
-		full += p.Full
-		busy += p.Busy
+	sum := sumPassages(passages)
+	c.Expected, c.Unasked, c.OnWire = sum.Expected, sum.Unasked, sum.OnWire
+	full, busy := sum.Full, sum.Busy
+	c.BlockedBy = map[string]uint64{}
+	for reason, n := range map[string]uint64{
+		ReasonNotAllowed: sum.Blocked, ReasonReserved: sum.Reserved, ReasonPaused: sum.Paused, ReasonStale: sum.Stale, ReasonFast: sum.Fast,
+	} {
+		if n > 0 {
+			c.BlockedBy[reason] = n
+			c.Blocked += n
+		}
 	}
 	c.Failed = in.ledger.failures(label)
 	add := func(reason string, n uint64) {
@@ -105,6 +122,24 @@ func (in *Injector) count(label int, c *LabelCounts) error {
 	return nil
 }
 
+// sumPassages adds up what became of a label's frames on each processor.
+func sumPassages(perCPU []guardPassage) guardPassage {
+	var sum guardPassage
+	for _, p := range perCPU {
+		sum.Expected += p.Expected
+		sum.Unasked += p.Unasked
+		sum.Blocked += p.Blocked
+		sum.Reserved += p.Reserved
+		sum.Paused += p.Paused
+		sum.Stale += p.Stale
+		sum.Fast += p.Fast
+		sum.Full += p.Full
+		sum.Busy += p.Busy
+		sum.OnWire += p.OnWire
+	}
+	return sum
+}
+
 // Drops reads the guard's counters.
 func (in *Injector) Drops() (Drops, error) {
 	var sums [guardDropDROPS]uint64
@@ -122,5 +157,9 @@ func (in *Injector) Drops() (Drops, error) {
 		NotIP:      sums[guardDropDROP_NOT_IP],
 		NotAllowed: sums[guardDropDROP_NOT_ALLOWED],
 		Unexpected: sums[guardDropDROP_UNEXPECTED],
+		Reserved:   sums[guardDropDROP_RESERVED],
+		Paused:     sums[guardDropDROP_PAUSED],
+		Stale:      sums[guardDropDROP_STALE],
+		Fast:       sums[guardDropDROP_FAST],
 	}, nil
 }

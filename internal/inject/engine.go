@@ -63,7 +63,7 @@ func (in *Injector) openPath() error {
 	if err != nil {
 		return err
 	}
-	in.sender = newSender(p, in.ledger, func(uint32) {})
+	in.sender = newSender(attended{p, &in.gate}, in.ledger, func(uint32) {})
 	return nil
 }
 

@@ -25,7 +25,11 @@ const (
 	guardDropDROP_NOT_IP      guardDrop = 1
 	guardDropDROP_NOT_ALLOWED guardDrop = 2
 	guardDropDROP_UNEXPECTED  guardDrop = 3
-	guardDropDROPS            guardDrop = 4
+	guardDropDROP_RESERVED    guardDrop = 4
+	guardDropDROP_PAUSED      guardDrop = 5
+	guardDropDROP_STALE       guardDrop = 6
+	guardDropDROP_FAST        guardDrop = 7
+	guardDropDROPS            guardDrop = 8
 )
 
 type guardExpectKey struct {
@@ -55,11 +59,21 @@ type guardExpectation struct {
 	Left    uint32
 }
 
+type guardPace struct {
+	_       structs.HostLayout
+	GapNs   uint64
+	AheadNs uint64
+}
+
 type guardPassage struct {
 	_        structs.HostLayout
 	Expected uint64
 	Unasked  uint64
 	Blocked  uint64
+	Reserved uint64
+	Paused   uint64
+	Stale    uint64
+	Fast     uint64
 	Full     uint64
 	Busy     uint64
 	OnWire   uint64
@@ -105,21 +119,26 @@ type guardTold struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	guardMapAllow        = "allow"
-	guardMapAllowNone    = "allow_none"
-	guardMapDrops        = "drops"
-	guardMapExpectations = "expectations"
-	guardMapHints        = "hints"
-	guardMapPassages     = "passages"
-	guardMapRules        = "rules"
-	guardMapTidings      = "tidings"
-	guardMapUntold       = "untold"
-	guardProgGuard       = "guard"
-	guardVarLabelCount   = "label_count"
-	guardVarTelling      = "telling"
-	guardVarWireFlags    = "wire_flags"
-	guardVarWireIfindex  = "wire_ifindex"
-	guardVarWireMac      = "wire_mac"
+	guardMapAllow         = "allow"
+	guardMapAllowNone     = "allow_none"
+	guardMapDrops         = "drops"
+	guardMapExpectations  = "expectations"
+	guardMapHints         = "hints"
+	guardMapPassages      = "passages"
+	guardMapRules         = "rules"
+	guardMapTidings       = "tidings"
+	guardMapUntold        = "untold"
+	guardProgGuard        = "guard"
+	guardVarDueFollowing  = "due_following"
+	guardVarDueOpening    = "due_opening"
+	guardVarLabelCount    = "label_count"
+	guardVarOpenUntil     = "open_until"
+	guardVarPaceFollowing = "pace_following"
+	guardVarPaceOpening   = "pace_opening"
+	guardVarTelling       = "telling"
+	guardVarWireFlags     = "wire_flags"
+	guardVarWireIfindex   = "wire_ifindex"
+	guardVarWireMac       = "wire_mac"
 )
 
 // loadGuard returns the embedded CollectionSpec for guard.
@@ -186,11 +205,16 @@ type guardMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type guardVariableSpecs struct {
-	LabelCount  *ebpf.VariableSpec `ebpf:"label_count"`
-	Telling     *ebpf.VariableSpec `ebpf:"telling"`
-	WireFlags   *ebpf.VariableSpec `ebpf:"wire_flags"`
-	WireIfindex *ebpf.VariableSpec `ebpf:"wire_ifindex"`
-	WireMac     *ebpf.VariableSpec `ebpf:"wire_mac"`
+	DueFollowing  *ebpf.VariableSpec `ebpf:"due_following"`
+	DueOpening    *ebpf.VariableSpec `ebpf:"due_opening"`
+	LabelCount    *ebpf.VariableSpec `ebpf:"label_count"`
+	OpenUntil     *ebpf.VariableSpec `ebpf:"open_until"`
+	PaceFollowing *ebpf.VariableSpec `ebpf:"pace_following"`
+	PaceOpening   *ebpf.VariableSpec `ebpf:"pace_opening"`
+	Telling       *ebpf.VariableSpec `ebpf:"telling"`
+	WireFlags     *ebpf.VariableSpec `ebpf:"wire_flags"`
+	WireIfindex   *ebpf.VariableSpec `ebpf:"wire_ifindex"`
+	WireMac       *ebpf.VariableSpec `ebpf:"wire_mac"`
 }
 
 // guardObjects contains all objects after they have been loaded into the kernel.
@@ -242,11 +266,16 @@ func (m *guardMaps) Close() error {
 //
 // It can be passed to loadGuardObjects or ebpf.CollectionSpec.LoadAndAssign.
 type guardVariables struct {
-	LabelCount  *ebpf.Variable `ebpf:"label_count"`
-	Telling     *ebpf.Variable `ebpf:"telling"`
-	WireFlags   *ebpf.Variable `ebpf:"wire_flags"`
-	WireIfindex *ebpf.Variable `ebpf:"wire_ifindex"`
-	WireMac     *ebpf.Variable `ebpf:"wire_mac"`
+	DueFollowing  *ebpf.Variable `ebpf:"due_following"`
+	DueOpening    *ebpf.Variable `ebpf:"due_opening"`
+	LabelCount    *ebpf.Variable `ebpf:"label_count"`
+	OpenUntil     *ebpf.Variable `ebpf:"open_until"`
+	PaceFollowing *ebpf.Variable `ebpf:"pace_following"`
+	PaceOpening   *ebpf.Variable `ebpf:"pace_opening"`
+	Telling       *ebpf.Variable `ebpf:"telling"`
+	WireFlags     *ebpf.Variable `ebpf:"wire_flags"`
+	WireIfindex   *ebpf.Variable `ebpf:"wire_ifindex"`
+	WireMac       *ebpf.Variable `ebpf:"wire_mac"`
 }
 
 // guardPrograms contains all programs after they have been loaded into the kernel.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -87,7 +88,10 @@ func mustGuardFor(tb testing.TB, mac net.HardwareAddr, expectations uint32, allo
 	for _, p := range allow {
 		prefixes = append(prefixes, netip.MustParsePrefix(p))
 	}
-	if err := in.SetAllow(prefixes); err != nil {
+	if err := in.SetAllow(prefixes, nil); err != nil {
+		tb.Fatal(err)
+	}
+	if err := in.gate.openUntil(math.MaxInt64); err != nil { // these tests send nothing that would
 		tb.Fatal(err)
 	}
 	return in
@@ -147,16 +151,7 @@ func passageOf(tb testing.TB, in *Injector, label int) guardPassage {
 	if err := in.guard.Passages.Lookup(uint32(label), &perCPU); err != nil {
 		tb.Fatal(err)
 	}
-	var sum guardPassage
-	for _, p := range perCPU {
-		sum.Expected += p.Expected
-		sum.Unasked += p.Unasked
-		sum.Blocked += p.Blocked
-		sum.Full += p.Full
-		sum.Busy += p.Busy
-		sum.OnWire += p.OnWire
-	}
-	return sum
+	return sumPassages(perCPU)
 }
 
 // mustTold counts what the guard has told of the labels' packets.
@@ -388,7 +383,7 @@ func TestSetAllow(t *testing.T) {
 		for _, p := range tt.allow {
 			prefixes = append(prefixes, netip.MustParsePrefix(p))
 		}
-		if err := in.SetAllow(prefixes); err != nil {
+		if err := in.SetAllow(prefixes, nil); err != nil {
 			t.Fatal(err)
 		}
 		action, _, err := in.guard.Guard.Test(frameOf(mustEcho(t, tt.dst, "x"), single, labelEcho))
@@ -400,7 +395,7 @@ func TestSetAllow(t *testing.T) {
 		}
 	}
 	mapped := netip.PrefixFrom(netip.MustParseAddr("::ffff:10.77.2.0"), 120)
-	if err := in.SetAllow([]netip.Prefix{mapped}); err == nil || err.Error() != "allow-list: prefix ::ffff:10.77.2.0/120 is neither IPv4 nor IPv6" {
+	if err := in.SetAllow([]netip.Prefix{mapped}, nil); err == nil || err.Error() != "allow-list: prefix ::ffff:10.77.2.0/120 is neither IPv4 nor IPv6" {
 		t.Errorf("IPv4 prefix mapped into IPv6: error %v", err)
 	}
 }

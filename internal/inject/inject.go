@@ -57,9 +57,11 @@ type Options struct {
 	Near, Far     string // names of the injection cable's ends; "": DefaultNear, DefaultFar
 	Labels        []Label
 	Maps          Maps
+	Sides         []string       // further interfaces under test; networks of those that are not, and not Wire, are reserved
 	Allow         []netip.Prefix // IPv4 and IPv6; empty: nothing leaves
+	Named         []netip.Prefix // what may be gone to within Allow though it is reserved (SetAllow)
 	Engine        Engine         // how frames reach the cable; "": EngineSendmmsg
-	MaxRate       float64        // generated packets a second, whatever Run is told; 0: no bound
+	MaxRate       float64        // generated packets a second, whatever Run is told (SetMaxRate); 0: no bound
 	Timeout       time.Duration  // how long a reply may take, as the matcher has it; 0: DefaultTimeout
 	Tell          bool           // the guard tells of single packets, too: verify.Options.Tell hears them
 	Conversations int            // TCP conversations held at once; 0: DefaultConversations
@@ -76,7 +78,10 @@ type Injector struct {
 	guard         guardObjects
 	link          io.Closer
 	cable         *cable
-	allow         atomic.Pointer[[]netip.Prefix]
+	gate          gate
+	maxRate       atomic.Uint64 // bits of a float64
+	allowing      sync.Mutex    // one change of the list at a time
+	allow         atomic.Pointer[allowList]
 	ledger        *ledger
 	hops          *resolver
 	sender        *sender
@@ -128,7 +133,7 @@ func (in *Injector) start() error {
 	if err := in.load(); err != nil {
 		return err
 	}
-	if err := in.SetAllow(in.options.Allow); err != nil {
+	if err := in.SetAllow(in.options.Allow, in.options.Named); err != nil {
 		return err
 	}
 	var err error
@@ -141,9 +146,10 @@ func (in *Injector) start() error {
 	if err := in.cable.up(); err != nil {
 		return err
 	}
-	if in.hops, err = newResolver(in.wire.Index, in.exit.hop); err != nil {
+	if in.hops, err = newResolver(in.wire.Index, in.exit.hop, in.moved); err != nil {
 		return err
 	}
+	in.moved() // what changed before the resolver heard of changes
 	if err := in.openPath(); err != nil {
 		return err
 	}

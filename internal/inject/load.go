@@ -1,9 +1,9 @@
 package inject
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 
 	"github.com/cilium/ebpf"
@@ -41,7 +41,8 @@ func (in *Injector) load() error {
 	if err := spec.LoadAndAssign(&in.guard, &ebpf.CollectionOptions{MapReplacements: shared}); err != nil {
 		return fmt.Errorf("load guard program: %w", err)
 	}
-	return in.setLabels(in.options.Labels)
+	in.gate.guard = &in.guard
+	return cmp.Or(in.SetMaxRate(in.options.MaxRate), in.setLabels(in.options.Labels))
 }
 
 // SetLabel changes what a label's packets expect, or adds the next label:
@@ -70,56 +71,4 @@ func (in *Injector) setLabels(labels []Label) error {
 	}
 	in.labels.Store(&labels)
 	return nil
-}
-
-// maxPrefixes is how many prefixes the guard's list has room for.
-const maxPrefixes = 1024
-
-// SetAllow replaces the allow-list as a whole. When it returns, the guard lets
-// nothing out for a destination outside prefixes: the kernel waits until no
-// program uses the old list.
-func (in *Injector) SetAllow(prefixes []netip.Prefix) error {
-	if len(prefixes) > maxPrefixes {
-		return fmt.Errorf("allow-list of %d prefixes: at most %d are possible", len(prefixes), maxPrefixes)
-	}
-	spec, err := loadGuard()
-	if err != nil {
-		return fmt.Errorf("read guard program: %w", err)
-	}
-	list, err := ebpf.NewMap(spec.Maps[guardMapAllowNone])
-	if err != nil {
-		return fmt.Errorf("make allow-list: %w", err)
-	}
-	defer list.Close() // the guard's map holds it
-	for _, p := range prefixes {
-		if !p.IsValid() || p.Addr().Is4In6() {
-			return fmt.Errorf("allow-list: prefix %s is neither IPv4 nor IPv6", p)
-		}
-		p = p.Masked()
-		key, version := guardPrefix{Bits: uint32(p.Bits()), Addr: kernelAddr(p.Addr())}, uint8(6)
-		if p.Addr().Is4() {
-			key.Bits += mappedBits
-			version = 4
-		}
-		if err := list.Put(key, version); err != nil {
-			return fmt.Errorf("allow-list: prefix %s: %w", p, err)
-		}
-	}
-	if err := in.guard.Allow.Put(uint32(0), list); err != nil {
-		return fmt.Errorf("replace allow-list: %w", err)
-	}
-	copied := slices.Clone(prefixes)
-	in.allow.Store(&copied)
-	return nil
-}
-
-// allowed is the guard's decision, made early: a packet that it will refuse
-// needs no next hop. The guard's is the one that counts.
-func (in *Injector) allowed(dst netip.Addr) bool {
-	for _, p := range *in.allow.Load() {
-		if p.Contains(dst) {
-			return true
-		}
-	}
-	return false
 }

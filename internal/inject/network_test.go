@@ -34,7 +34,7 @@ type network struct {
 
 // options of newNetwork, for the tests that need others.
 type networkOptions struct {
-	allow         []netip.Prefix
+	allow, named  []netip.Prefix
 	timeout       time.Duration
 	expectations  int
 	conversations int
@@ -75,7 +75,7 @@ func newNetwork(tb testing.TB, o networkOptions) *network {
 	n := &network{labels: o.labels}
 	n.servers, n.clients = makeRouted(tb)
 	n.open(tb, verify.Options{Interface: "wan0", Labels: o.labels, Timeout: o.timeout, Expectations: o.expectations},
-		inject.Options{Wire: "wan0", Allow: o.allow, Timeout: o.timeout, Conversations: o.conversations, Engine: o.engine})
+		inject.Options{Wire: "wan0", Allow: o.allow, Named: o.named, Timeout: o.timeout, Conversations: o.conversations, Engine: o.engine})
 	return n
 }
 

@@ -52,6 +52,7 @@ type resolver struct {
 	fixed   *[6]byte // where frames go whose destination has a route; nil: to its next hop
 	handle  *netlink.Handle
 	done    chan struct{}
+	moved   func()        // called when this machine's addresses may have changed
 	changed chan struct{} // has a token after neighbours or routes have changed
 
 	mu     sync.Mutex
@@ -59,13 +60,13 @@ type resolver struct {
 	hops   map[netip.Addr]*hop
 }
 
-func newResolver(wireIndex int, fixed *[6]byte) (*resolver, error) {
+func newResolver(wireIndex int, fixed *[6]byte, moved func()) (*resolver, error) {
 	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("open netlink: %w", err)
 	}
 	r := &resolver{
-		index: wireIndex, fixed: fixed, handle: handle, done: make(chan struct{}), changed: make(chan struct{}, 1),
+		index: wireIndex, fixed: fixed, handle: handle, moved: moved, done: make(chan struct{}), changed: make(chan struct{}, 1),
 		routes: map[netip.Addr]route{}, hops: map[netip.Addr]*hop{},
 	}
 	tables, err := r.subscribe()
@@ -128,7 +129,9 @@ func (r *resolver) follow(t *tables) {
 		}
 		go t.drain()
 		r.reset()
-		t = r.resubscribe()
+		if t = r.resubscribe(); t != nil {
+			r.moved() // that may have been among what was lost
+		}
 	}
 }
 
@@ -142,8 +145,11 @@ func (r *resolver) take(t *tables) bool {
 			r.learn(u)
 		}
 		return ok
-	case _, ok := <-t.routes:
+	case u, ok := <-t.routes:
 		r.forget()
+		if ok && u.Table == unix.RT_TABLE_LOCAL { // an address came or went
+			r.moved()
+		}
 		return ok
 	case _, ok := <-t.links:
 		r.forget()
@@ -297,6 +303,8 @@ func (r *resolver) lookUp(dst netip.Addr, now time.Time) route {
 	switch way := found[0]; {
 	case way.Type == unix.RTN_LOCAL:
 		return none(ReasonLocal)
+	case way.LinkIndex == r.index && (way.Type == unix.RTN_BROADCAST || way.Type == unix.RTN_MULTICAST):
+		return route{hop: &hop{addr: dst, mac: groupAddress(dst, way.Type), usable: true, fixed: true}}
 	case way.Type != unix.RTN_UNICAST:
 		return none(ReasonUnicast)
 	case way.LinkIndex != r.index:
@@ -309,4 +317,17 @@ func (r *resolver) lookUp(dst netip.Addr, now time.Time) route {
 		return route{hop: r.hopLocked(gateway.Unmap())}
 	}
 	return route{hop: r.hopLocked(dst)}
+}
+
+// groupAddress is the Ethernet address of a group of hosts (RFC 1112, 6.4; RFC
+// 2464, 7), for those who name one to the guard.
+func groupAddress(dst netip.Addr, kind int) [6]byte {
+	a := dst.As16()
+	switch {
+	case kind == unix.RTN_BROADCAST:
+		return [6]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
+	case dst.Is4():
+		return [6]byte{0x01, 0x00, 0x5e, a[13] & 0x7f, a[14], a[15]}
+	}
+	return [6]byte{0x33, 0x33, a[12], a[13], a[14], a[15]}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"time"
 
 	"pacgan-appliance/internal/packet"
@@ -92,8 +93,8 @@ func (in *Injector) Run(ctx context.Context, source Source, o RunOptions) (Summa
 		}
 	}()
 	rate := o.Rate
-	if in.options.MaxRate > 0 && (rate == 0 || rate > in.options.MaxRate) {
-		rate = in.options.MaxRate
+	if most := math.Float64frombits(in.maxRate.Load()); most > 0 && (rate == 0 || rate > most) {
+		rate = most
 	}
 	r := &runner{Injector: in, source: source, options: o, pacer: newPacer(rate, o.Schedule, monotonic()), timer: time.NewTimer(time.Hour)}
 	defer r.timer.Stop()

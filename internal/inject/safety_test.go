@@ -85,7 +85,7 @@ func TestAllowListIsObeyedAtOnce(t *testing.T) {
 		w := newWitness(t, "wan0")
 		var before int
 		source.at, source.call = 1000, func() {
-			if err := n.injector.SetAllow(nil); err != nil {
+			if err := n.injector.SetAllow(nil, nil); err != nil {
 				t.Error(err)
 			}
 			before = len(w.frames(t, true))
