@@ -13,11 +13,11 @@ import (
 	"sync/atomic"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/ringbuf"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"pacgan-appliance/internal/hook"
+	"pacgan-appliance/internal/ring"
 )
 
 // ErrClosed is what Run returns once Close was called.
@@ -53,7 +53,7 @@ type Capture struct {
 	options Options
 	objects captureObjects
 	link    hook.Attachment
-	reader  *ringbuf.Reader
+	reader  *ring.Reader
 	names   atomic.Pointer[[]string] // of labels, by their index in the kernel; they only grow
 	clock   clock
 	log     *slog.Logger
@@ -108,8 +108,8 @@ func load(o Options) (*Capture, error) {
 	if err := spec.LoadAndAssign(&c.objects, nil); err != nil {
 		return nil, loadError(err)
 	}
-	if c.reader, err = ringbuf.NewReader(c.objects.Frames); err != nil {
-		return nil, errors.Join(fmt.Errorf("open the ring: %w", err), c.objects.Close())
+	if c.reader, err = ring.NewReader(c.objects.Frames, flushInterval); err != nil {
+		return nil, errors.Join(err, c.objects.Close())
 	}
 	return c, nil
 }

@@ -2,15 +2,13 @@ package capture
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/ringbuf"
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/net/bpf"
 
@@ -59,16 +57,15 @@ func (c *Capture) run(tb testing.TB, frame []byte, mark uint32) (captureFrameHea
 	if diff := cmp.Diff(frame, out[:len(frame)]); diff != "" {
 		tb.Fatalf("the frame was changed (-want +got):\n%s", diff)
 	}
-	c.reader.SetDeadline(time.Now().Add(-time.Second)) // what is there, is there now
-	record, err := c.reader.Read()
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return captureFrameHeader{}, nil, false
-	}
+	var record, second ringbuf.Record
+	found, err := c.reader.Next(&record)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	// The reader still owes the deadline that let it look.
-	if _, err := c.reader.Read(); !errors.Is(err, os.ErrDeadlineExceeded) {
+	if !found {
+		return captureFrameHeader{}, nil, false
+	}
+	if found, err := c.reader.Next(&second); found || err != nil {
 		tb.Fatalf("a second record, or %v", err)
 	}
 	header, stored, err := parseRecord(record.RawSample)
@@ -238,9 +235,13 @@ func TestFullRing(t *testing.T) {
 		t.Errorf("counters %+v after %d frames", got, offered)
 	}
 	read := uint64(0)
-	c.reader.SetDeadline(time.Now())
+	var record ringbuf.Record
 	for {
-		if _, err := c.reader.Read(); err != nil {
+		found, err := c.reader.Next(&record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !found {
 			break
 		}
 		read++

@@ -5,14 +5,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
-	"sync/atomic"
 	"time"
 
-	"github.com/cilium/ebpf/ringbuf"
 	"golang.org/x/sys/unix"
 
 	"pacgan-appliance/internal/packet"
+	"pacgan-appliance/internal/ring"
 )
 
 // flushInterval is how long frames may wait in the ring while there are too
@@ -27,54 +25,31 @@ const headerBytes = 16
 // and returns nil. The packet's Frame is valid until handle returns. Run ends
 // early with handle's error, or with ErrClosed. Only one Run at a time.
 func (c *Capture) Run(ctx context.Context, handle func(packet.Packet) error) error {
-	var last atomic.Uint64 // kernel time after which frames no longer count, 0 while running
-	stop := context.AfterFunc(ctx, func() {
-		last.Store(monotonic())
-		c.reader.Flush()
-	})
-	defer stop()
-	var record ringbuf.Record
-	c.reader.SetDeadline(time.Now().Add(flushInterval))
-	for {
-		err := c.reader.ReadInto(&record)
-		switch {
-		case err == nil:
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			c.reader.SetDeadline(time.Now().Add(flushInterval))
-			continue
-		case errors.Is(err, ringbuf.ErrFlushed):
-			return nil
-		case errors.Is(err, ringbuf.ErrClosed):
-			return ErrClosed
-		default:
-			return fmt.Errorf("read captured frames: %w", err)
-		}
-		p, at, err := c.packet(record.RawSample)
+	err := c.reader.Each(ctx, func(record []byte) error {
+		p, err := c.packet(record)
 		if err != nil {
 			return err
 		}
-		if end := last.Load(); end != 0 && at > end {
-			return nil // a flood must not keep us from ending
-		}
-		if err := handle(p); err != nil {
-			return err
-		}
+		return handle(p)
+	})
+	if errors.Is(err, ring.ErrClosed) {
+		return ErrClosed
 	}
+	return err
 }
 
-// packet makes a packet of a record, whose memory it shares, and tells the
-// kernel's time of it.
-func (c *Capture) packet(record []byte) (packet.Packet, uint64, error) {
+// packet makes a packet of a record, whose memory it shares.
+func (c *Capture) packet(record []byte) (packet.Packet, error) {
 	header, frame, err := parseRecord(record)
 	if err != nil {
-		return packet.Packet{}, 0, err
+		return packet.Packet{}, err
 	}
 	names := *c.names.Load()
 	if int(header.Label) >= len(names) {
-		return packet.Packet{}, 0, fmt.Errorf("captured frame has label %d of %d", header.Label, len(names))
+		return packet.Packet{}, fmt.Errorf("captured frame has label %d of %d", header.Label, len(names))
 	}
 	p := packet.Packet{Label: names[header.Label], Time: c.clock.wall(header.TimeNs), Frame: frame}
-	return p, header.TimeNs, nil
+	return p, nil
 }
 
 // parseRecord takes a record of the ring apart; frame shares its memory.

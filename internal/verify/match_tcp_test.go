@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf/ringbuf"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
@@ -162,12 +163,13 @@ func TestSegmentsAreTold(t *testing.T) {
 // mustRead takes the segment that is in the ring, if there is one.
 func mustRead(tb testing.TB, v *Verifier) *Segment {
 	tb.Helper()
-	if v.segments.AvailableBytes() == 0 {
-		return nil
-	}
-	record, err := v.segments.Read()
+	var record ringbuf.Record
+	found, err := v.segments.Next(&record)
 	if err != nil {
 		tb.Fatal(err)
+	}
+	if !found {
+		return nil
 	}
 	s, ok := segmentOf(record.RawSample)
 	if !ok {

@@ -8,8 +8,9 @@ import (
 	"time"
 	"unsafe"
 
-	"github.com/cilium/ebpf/ringbuf"
 	"golang.org/x/sync/errgroup"
+
+	"pacgan-appliance/internal/ring"
 )
 
 // Segment is one TCP segment of a conversation's peer, stolen from the wire.
@@ -30,7 +31,7 @@ func (v *Verifier) Run(ctx context.Context, deliver func(Segment)) error {
 	group.Go(func() error { return v.sweepAlways(ctx) })
 	group.Go(func() error { return v.readSegments(ctx, deliver) })
 	err := group.Wait()
-	if errors.Is(err, errClosed) {
+	if errors.Is(err, errClosed) || errors.Is(err, ring.ErrClosed) {
 		return nil
 	}
 	return err
@@ -60,25 +61,16 @@ func (v *Verifier) sweepAlways(ctx context.Context) error {
 }
 
 func (v *Verifier) readSegments(ctx context.Context, deliver func(Segment)) error {
-	stop := context.AfterFunc(ctx, func() { v.segments.Flush() }) // wakes ReadInto
-	defer stop()
-	var record ringbuf.Record
-	for {
-		err := v.segments.ReadInto(&record)
-		switch {
-		case errors.Is(err, ringbuf.ErrClosed):
-			return errClosed
-		case ctx.Err() != nil:
-			return nil
-		case errors.Is(err, ringbuf.ErrFlushed):
-			continue // meant for a Run before this one
-		case err != nil:
-			return fmt.Errorf("verify: read segment ring: %w", err)
-		}
-		if s, ok := segmentOf(record.RawSample); ok && deliver != nil {
+	err := v.segments.Each(ctx, func(record []byte) error {
+		if s, ok := segmentOf(record); ok && deliver != nil {
 			deliver(s)
 		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("verify: %w", err)
 	}
+	return nil
 }
 
 // segmentOf reads the kernel's struct segment.

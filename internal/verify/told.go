@@ -1,13 +1,11 @@
 package verify
 
 import (
-	"errors"
 	"fmt"
-	"os"
 	"time"
 	"unsafe"
 
-	"github.com/cilium/ebpf/ringbuf"
+	"pacgan-appliance/internal/ring"
 )
 
 // Tiding is the kind of a Told.
@@ -47,10 +45,9 @@ func (v *Verifier) openTidings() error {
 		return nil
 	}
 	var err error
-	if v.tidings, err = ringbuf.NewReader(v.match.Tidings); err != nil {
-		return fmt.Errorf("open ring of tidings: %w", err)
+	if v.tidings, err = ring.NewReader(v.match.Tidings, 0); err != nil {
+		return err
 	}
-	v.tidings.SetDeadline(time.Unix(1, 0)) // passed: reading never waits
 	for reason := range v.reasons {
 		v.reasons[reason] = matchReason(reason).String()
 	}
@@ -67,15 +64,12 @@ func (v *Verifier) tell(since time.Time) error {
 	}
 	v.told = v.told[:0]
 	for {
-		err := v.tidings.ReadInto(&v.record)
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			break
-		}
-		if errors.Is(err, ringbuf.ErrClosed) {
-			return errClosed
-		}
+		found, err := v.tidings.Next(&v.record)
 		if err != nil {
-			return fmt.Errorf("verify: read ring of tidings: %w", err)
+			return fmt.Errorf("verify: tidings: %w", err)
+		}
+		if !found {
+			break
 		}
 		if t, ok := v.toldOf(v.record.RawSample); ok {
 			v.told = append(v.told, t)

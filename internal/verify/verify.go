@@ -17,6 +17,7 @@ import (
 	"github.com/cilium/ebpf/ringbuf"
 
 	"pacgan-appliance/internal/hook"
+	"pacgan-appliance/internal/ring"
 )
 
 // MaxLabels is how many labels the kernel programs have room for: a label may
@@ -93,9 +94,9 @@ type Verifier struct {
 	match    matchObjects
 	sweep    sweepObjects
 	link     io.Closer
-	segments *ringbuf.Reader
-	tidings  *ringbuf.Reader // nil: nobody listens
-	record   ringbuf.Record  // of tidings; with told, of the goroutine that sweeps
+	segments *ring.Reader
+	tidings  *ring.Reader   // nil: nobody listens
+	record   ringbuf.Record // of tidings; with told, of the goroutine that sweeps
 	told     []Told
 	reasons  [matchReasonREASONS]string
 	sweeping sync.Mutex // one sweep at a time: it writes the inflight counts
@@ -132,8 +133,8 @@ func open(o Options) (*Verifier, error) {
 	if err := v.load(); err != nil {
 		return nil, errors.Join(err, v.Close())
 	}
-	if v.segments, err = ringbuf.NewReader(v.match.Segments); err != nil {
-		return nil, errors.Join(fmt.Errorf("open segment ring: %w", err), v.Close())
+	if v.segments, err = ring.NewReader(v.match.Segments, 0); err != nil {
+		return nil, errors.Join(err, v.Close())
 	}
 	if err := v.openTidings(); err != nil {
 		return nil, errors.Join(err, v.Close())
