@@ -19,6 +19,7 @@ import (
 var mayImport = map[string][]string{
 	"bench":                {"*"},
 	"bench/generator":      {"*"},
+	"bench/likeness":       {"internal/lab", "internal/lab/ids", "internal/lab/program"},
 	"bench/table2":         {"*"},
 	"bench/traffic":        {"internal/lab/plan", "internal/packet"},
 	"cmd/docs":             {"internal/appliance"},

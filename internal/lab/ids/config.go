@@ -31,8 +31,10 @@ vars:
     EXTERNAL_NET: "any"
 default-log-dir: {{.Dir}}
 default-rule-path: {{.Dir}}
-rule-files: [{{.Rules}}]
-classification-file: /etc/suricata/classification.config
+rule-files:
+  - {{.Rules}}
+{{range .Events}}  - /etc/suricata/rules/{{.}}-events.rules
+{{end}}classification-file: /etc/suricata/classification.config
 reference-config-file: /etc/suricata/reference.config
 pid-file: {{.Dir}}/suricata.pid
 unix-command: {enabled: no}
@@ -84,6 +86,9 @@ app-layer:
 {{range .Parsers}}    {{.}}: {enabled: yes}
 {{end}}`
 
+// events are what Debian's rules watch beside ours: packets and conversations that are not as they should be.
+const events = `decoder stream app-layer http dns`
+
 // parsers are all that Suricata 7 has for what it can meet on any port.
 const parsers = `bittorrent-dht dcerpc dhcp dns ftp http http2 ike imap krb5 mqtt nfs ntp pgsql quic rdp rfb sip smb smtp snmp ssh telnet tftp tls`
 
@@ -96,7 +101,7 @@ func configOf(dir, iface string) ([]byte, error) {
 	var b bytes.Buffer
 	err = t.Execute(&b, map[string]any{
 		"Dir": dir, "Interface": iface, "Rules": ruleFile, "Log": logFile, "EVE": eveFile, "Stats": statsFile,
-		"Parsers": strings.Fields(parsers),
+		"Events": strings.Fields(events), "Parsers": strings.Fields(parsers),
 	})
 	return b.Bytes(), err
 }
