@@ -19,8 +19,8 @@ DEPS_ARM64 := qemu-user-static
 DEPS_IDS := suricata tshark libndpi-bin
 DEPS_PACKAGE := lintian rpmlint rpm cpio python3-magic
 
-# Under the race detector: what has goroutines of its own. -short leaves out training's long tests,
-# which run without it.
+# Under the race detector: what has goroutines of its own. A long test runs once: -short leaves out those
+# that run without it, PACGAN_RACED those that have run with it.
 RACE_PACKAGES = $(shell $(GO) list ./... | grep -v -e /internal/quality -e /internal/encoding -e /internal/packet -e /internal/config)
 
 export CGO_ENABLED = 0
@@ -57,7 +57,7 @@ test check: deps systree generate-check lint
 	@scripts/old-kernel.sh build/old-kernel
 	@rm -rf build/test && mkdir -p build/test
 	CGO_ENABLED=1 PACGAN_REQUIRE_ROOT=1 $(GO) test -race -short -timeout 15m $(RACE_PACKAGES)
-	PACGAN_REQUIRE_ROOT=1 PACGAN_OLD_KERNEL='$(CURDIR)/build/old-kernel' $(GO) test -timeout 15m $(PACKAGES)
+	PACGAN_RACED=1 PACGAN_REQUIRE_ROOT=1 PACGAN_OLD_KERNEL='$(CURDIR)/build/old-kernel' $(GO) test -timeout 15m $(PACKAGES)
 	$(MAKE) --no-print-directory package-lint ARCHES=$$($(GO) env GOARCH)
 	$(MAKE) --no-print-directory fuzz
 	$(GO) test -run '^$$' -bench . -benchtime 1x $(PACKAGES) >build/test/bench.txt || { cat build/test/bench.txt; exit 1; }

@@ -253,6 +253,7 @@ func TestTrainGenerate(t *testing.T) {
 
 // TestLabCommand runs the lab as its user does and reads its JSON.
 func TestLabCommand(t *testing.T) {
+	withRace(t)
 	labtest.RequireRoot(t)
 	t.Setenv(asProgram, "1")
 	dir := t.TempDir()
@@ -313,6 +314,7 @@ func hasPath(v any, keys []string) bool {
 // TestLabIsInterrupted sends Ctrl-C's signal while the lab works: it ends in
 // order, with an exit code that says so, and nothing of it runs on.
 func TestLabIsInterrupted(t *testing.T) {
+	withRace(t)
 	labtest.RequireRoot(t)
 	t.Setenv(asProgram, "1")
 	var stderr lockedBuffer

@@ -50,6 +50,7 @@ func mustDaemon(t *testing.T, edit func(*config.Config)) *running {
 // mustSetUp is mustDaemon without the start.
 func mustSetUp(t *testing.T, edit func(*config.Config)) *running {
 	t.Helper()
+	withRace(t)
 	labtest.RequireRoot(t)
 	network, err := lab.New(lab.Options{Servers: lab.Embedded, Seed: 3})
 	must(t, err)

@@ -67,9 +67,7 @@ const idleWindow = 15 * time.Second
 // TestIdleMemory is the promise of under 80 MiB at 50 packets a second from a
 // model. The processor's share is written down, since other work disturbs it.
 func TestIdleMemory(t *testing.T) {
-	if testing.Short() {
-		t.Skip("the race detector multiplies memory")
-	}
+	withoutRace(t) // which multiplies memory
 	d := mustIdle(t)
 	pid := d.cmd.Process.Pid
 	start := d.status(t)

@@ -21,6 +21,7 @@ import (
 // with what the servers logged: nginx's access log, unbound's query log, the
 // embedded servers' own, and the kernel's count of echo replies.
 func TestAnsweredAgreesWithServerLogs(t *testing.T) {
+	withoutRace(t)
 	for _, tt := range []struct {
 		servers lab.Servers
 		packets int

@@ -86,6 +86,7 @@ func etherHeader(types ...uint16) []byte {
 // TestTrainOnForeignCaptures trains on what other people's tools write. Each file gives a model, and one line where
 // packets are left out, or one line that says why not.
 func TestTrainOnForeignCaptures(t *testing.T) {
+	withoutRace(t)
 	ether4, ether6 := etherHeader(0x0800), etherHeader(0x86dd)
 	plain := func(t *testing.T) [][]byte { return behind(ether4, queries4(t, 40, 20)) }
 	write := func(link uint32, frames func(*testing.T) [][]byte) func(*testing.T) {
@@ -199,6 +200,7 @@ func withoutPhases(stderr string) string {
 
 // TestTrainOnOddSets makes steps on sets that leave a GAN little to learn.
 func TestTrainOnOddSets(t *testing.T) {
+	withoutRace(t)
 	t.Chdir(t.TempDir())
 	ether4 := etherHeader(0x0800)
 	one := behind(ether4, queries4(t, 1, 20))[0]

@@ -48,6 +48,26 @@ func TestMain(m *testing.M) {
 	labtest.Main(m)
 }
 
+// raced says that the tests have just run under the race detector (make test).
+const raced = "PACGAN_RACED"
+
+// withRace skips a long test that the race detector's run has not left out.
+func withRace(t *testing.T) {
+	t.Helper()
+	if os.Getenv(raced) != "" {
+		t.Skip("has just run under the race detector")
+	}
+}
+
+// withoutRace skips a long test in the race detector's run.
+func withoutRace(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("long: runs without the race detector")
+	}
+	t.Setenv(raced, "")
+}
+
 // rig is a lab with digit trees fitted to what its clients sent, ready to
 // inject. The test's own namespace is the gateway.
 type rig struct {
@@ -58,6 +78,7 @@ type rig struct {
 // mustRig captures packets of each label and fits the trees.
 func mustRig(t *testing.T, servers lab.Servers, packets int) *rig {
 	t.Helper()
+	withRace(t)
 	labtest.RequireRoot(t)
 	t.Setenv(asProgram, "1")
 	o := labOptions{

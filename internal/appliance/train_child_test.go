@@ -157,9 +157,7 @@ func endlessTraining(t *testing.T, dir string) []string {
 
 // TestTrainChildOutOfMemory has a training end at its limit, and say so.
 func TestTrainChildOutOfMemory(t *testing.T) {
-	if testing.Short() {
-		t.Skip("the race detector, which runs with -short, needs memory of its own and ends by itself where it gets none")
-	}
+	withoutRace(t) // the detector needs memory of its own, and ends by itself where it gets none
 	labtest.RequireRoot(t)
 	t.Setenv(asProgram, "1")
 	_, err := trainChild(t.Context(), 256<<20, endlessTraining(t, t.TempDir()), func(trainEvent) {})

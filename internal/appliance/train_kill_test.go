@@ -24,9 +24,7 @@ const kills = 20
 // TestKilledTraining kills a training with -9 at 20 random moments, while it fits the trees, makes steps and writes its
 // state, resumes it each time, and compares what comes out with what a training gives that nobody disturbs.
 func TestKilledTraining(t *testing.T) {
-	if testing.Short() {
-		t.Skip("trains for half a minute")
-	}
+	withoutRace(t)
 	t.Setenv(asProgram, "1")
 	dir := t.TempDir()
 	pcap := filepath.Join(dir, "dns.pcap")
