@@ -7,9 +7,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -106,6 +108,36 @@ func TestSocketIsRestricted(t *testing.T) {
 	must(t, err)
 	if want := os.ModeSocket | 0o660; info.Mode() != want {
 		t.Errorf("mode %v, want %v", info.Mode(), want)
+	}
+}
+
+// TestStrangersAreRefused: a user outside the socket's group cannot talk to the
+// daemon, though the socket's directory lets everybody in.
+func TestStrangersAreRefused(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, to be another user")
+	}
+	dir, err := os.MkdirTemp("", "control")
+	must(t, err)
+	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
+	must(t, os.Chmod(dir, 0o755))
+	path := filepath.Join(dir, control.SocketName)
+	mustServe(t, path, &daemon{})
+	ask := func(uid, gid uint32) int {
+		cmd := exec.Command("curl", "-s", "-o", "/dev/null", "--unix-socket", path, "http://daemon/status")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: gid}}
+		_ = cmd.Run() // its exit code says it
+		return cmd.ProcessState.ExitCode()
+	}
+	const nobody, couldNotConnect = 65534, 7 // curl(1)
+	if code := ask(0, 0); code != 0 {
+		t.Fatalf("root: curl ends with %d", code)
+	}
+	if code := ask(nobody, 0); code != 0 { // the socket's group
+		t.Errorf("a member of the group: curl ends with %d", code)
+	}
+	if code := ask(nobody, nobody); code != couldNotConnect {
+		t.Errorf("a stranger: curl ends with %d, want %d", code, couldNotConnect)
 	}
 }
 
