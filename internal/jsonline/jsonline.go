@@ -34,11 +34,7 @@ var errNoObject = errors.New("must be a JSON object")
 // reads the member's value, by Scalar, Keep, Number, Skip or Members, after it
 // looked at the name. An error of visit ends it.
 func (o *Object) Members(visit func(name []byte) error) error {
-	token, err := o.decoder.ReadToken()
-	if err != nil {
-		return err
-	}
-	if token.Kind() != '{' {
+	if token, err := o.decoder.ReadToken(); err != nil || token.Kind() != '{' {
 		return errNoObject
 	}
 	for o.decoder.PeekKind() != '}' {
@@ -50,7 +46,7 @@ func (o *Object) Members(visit func(name []byte) error) error {
 			return err
 		}
 	}
-	_, err = o.decoder.ReadToken()
+	_, err := o.decoder.ReadToken()
 	return err
 }
 

@@ -41,24 +41,60 @@ type alerts struct {
 	community  bool          // a key is a community id
 	list       []alert
 	signatures []signature
-	known      map[string]int32 // signatures by id
-	events     uint64           // lines that say something
+	known      map[string]int32   // signatures by id
+	connection map[string][]int32 // Zeek's: alerts in list by uid
+	events     uint64             // lines that say something
 	torn       int
 }
 
 // readAlerts reads a sensor's logs. near lies within half a year of them.
 func readAlerts(ctx context.Context, s Source, near time.Time) (*alerts, error) {
-	a := &alerts{Source: s, keys: map[key]int32{}, known: map[string]int32{}}
-	for _, path := range s.Paths {
-		if err := a.readFile(ctx, path, near); err != nil {
-			return nil, fmt.Errorf("%s %s: %w", s.Kind, path, err)
+	a := &alerts{Source: s, keys: map[key]int32{}, known: map[string]int32{}, connection: map[string][]int32{}}
+	take := func(e *idslog.Event) error {
+		a.events++
+		if !e.Alert {
+			return nil
+		}
+		return a.add(e)
+	}
+	if err := a.readFiles(ctx, near, take); err != nil {
+		return nil, err
+	}
+	if len(a.connection) > 0 { // conn.log is of use to notices only, and may come before notice.log
+		if err := a.readFiles(ctx, near, func(e *idslog.Event) error { a.connect(e); return nil }); err != nil {
+			return nil, err
 		}
 	}
 	a.sort()
 	return a, nil
 }
 
-func (a *alerts) readFile(ctx context.Context, path string, near time.Time) error {
+func (a *alerts) readFiles(ctx context.Context, near time.Time, take func(*idslog.Event) error) error {
+	a.torn = 0
+	for _, path := range a.Paths {
+		if err := a.readFile(ctx, path, near, take); err != nil {
+			return fmt.Errorf("%s %s: %w", a.Kind, path, err)
+		}
+	}
+	return nil
+}
+
+// connect has notices know of their connection what conn.log says.
+func (a *alerts) connect(e *idslog.Event) {
+	k := keyOf(e.Flow)
+	if e.Alert || e.Start.IsZero() || k == (key{}) {
+		return
+	}
+	for _, i := range a.connection[string(e.Connection)] {
+		one := &a.list[i]
+		one.flow = a.number(k)
+		if e.Flow.Protocol == packet.ProtoTCP {
+			one.at, one.started = e.Start.UnixNano(), true
+		}
+	}
+}
+
+func (a *alerts) readFile(ctx context.Context, path string, near time.Time, take func(*idslog.Event) error) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return errors.Unwrap(err)
@@ -76,8 +112,7 @@ func (a *alerts) readFile(ctx context.Context, path string, near time.Time) erro
 				if err != nil || !said {
 					return err
 				}
-				a.events++
-				return a.add(&e)
+				return take(&e)
 			})
 		}
 	}
@@ -90,9 +125,6 @@ func (a *alerts) readFile(ctx context.Context, path string, near time.Time) erro
 }
 
 func (a *alerts) add(e *idslog.Event) error {
-	if !e.Alert {
-		return nil
-	}
 	if len(a.list) >= mostAlerts {
 		return fmt.Errorf("more than %d alerts: score a shorter time", mostAlerts)
 	}
@@ -113,6 +145,10 @@ func (a *alerts) add(e *idslog.Event) error {
 		a.community = a.community || k.protocol == byCommunity
 	}
 	one.flow = a.number(k)
+	if len(e.Connection) > 0 {
+		uid := string(e.Connection)
+		a.connection[uid] = append(a.connection[uid], int32(len(a.list)))
+	}
 	a.list = append(a.list, one)
 	return nil
 }

@@ -44,11 +44,18 @@ type sample struct {
 	step   int32     // every step-th flow is looked at
 	starts [][]int64 // by flow / step
 	uses   []int32   // how many there were
+	pairs  int       // all starts
+	judge  int       // as many pairs are worth a look at whether they are enough
 }
+
+// enough is how many pairs that agree settle the offset, if they are a third
+// of all: by chance so many never do.
+const enough = 1000
 
 func newSample(a *alerts) *sample {
 	step := int32(len(a.keys)/sampledFlows + 1)
-	return &sample{alerts: a, step: step, starts: make([][]int64, len(a.keys)/int(step)+1), uses: make([]int32, len(a.keys)/int(step)+1)}
+	n := len(a.keys)/int(step) + 1
+	return &sample{alerts: a, step: step, starts: make([][]int64, n), uses: make([]int32, n), judge: 2 * enough}
 }
 
 func (s *sample) add(f *flow) {
@@ -58,13 +65,36 @@ func (s *sample) add(f *flow) {
 	}
 	if n /= s.step; len(s.starts[n]) < sampledTimes {
 		s.starts[n] = append(s.starts[n], f.start)
+		s.pairs++
 	}
 	s.uses[n]++
 }
 
-// offset is the estimate. A flow whose ports were used too often to look at
-// all of its uses counts only where there is no other.
-func (s *sample) offset() Offset {
+// settled reports whether more of the truth would tell nothing new.
+func (s *sample) settled() bool {
+	if s.pairs < s.judge {
+		return false
+	}
+	s.judge = 2 * s.pairs // looking costs as much as collecting did
+	d := s.differences()
+	if len(d) == 0 {
+		return false
+	}
+	agreed, all := 0.0, 0.0
+	for _, one := range d {
+		all += one.weight
+	}
+	a := agreement(d)
+	for _, one := range a {
+		agreed += one.weight
+	}
+	return len(a) >= enough && agreed >= all/3
+}
+
+// differences are those of each alert from the flows that it may belong to,
+// sorted. A flow whose ports were used too often to look at all of its uses
+// counts only where there is no other.
+func (s *sample) differences() []difference {
 	var few, many []difference
 	looked := make([]int, len(s.starts))
 	for _, one := range s.alerts.list {
@@ -85,16 +115,16 @@ func (s *sample) offset() Offset {
 	if len(few) == 0 {
 		few = many
 	}
-	return estimate(few)
+	slices.SortFunc(few, func(x, y difference) int { return cmp.Compare(x.ns, y.ns) })
+	return few
 }
 
-// estimate finds what most differences agree about: pairs that belong together
-// differ by the offset, all others by anything.
+// estimate is the offset that most differences, which are sorted, agree about:
+// pairs that belong together differ by it, all others by anything.
 func estimate(d []difference) Offset {
 	if len(d) == 0 {
 		return Offset{}
 	}
-	slices.SortFunc(d, func(x, y difference) int { return cmp.Compare(x.ns, y.ns) })
 	agreed := around(agreement(d))
 	o := Offset{Median: time.Duration(agreed[len(agreed)/2]), Pairs: len(agreed)}
 	// An alert comes after its flow: the offset is the least of what is agreed

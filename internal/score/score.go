@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"pacgan-appliance/internal/idslog"
@@ -101,7 +102,7 @@ type FiredOnLabel struct {
 	Alerts uint64 `json:"alerts"`
 }
 
-// Run scores. It reads the truth twice, and holds the alerts but not the truth
+// Run scores. It reads the truth, of which the beginning twice, and holds the alerts but not the truth
 // in memory.
 func Run(ctx context.Context, o Options) (*Score, error) {
 	if len(o.Sources) == 0 {
@@ -123,21 +124,13 @@ func Run(ctx context.Context, o Options) (*Score, error) {
 		}
 		samples[i] = newSample(a)
 	}
-	err = truth.read(ctx, func(flows []flow) error {
-		for _, s := range samples {
-			for i := range flows {
-				s.add(&flows[i])
-			}
-		}
-		return nil
-	})
-	if err != nil {
+	if err := collect(ctx, truth, samples); err != nil {
 		return nil, fmt.Errorf("score: %w", err)
 	}
 	offsets := make([]Offset, len(samples))
 	joins := make([]*join, len(samples))
 	for i, s := range samples {
-		offsets[i] = s.offset()
+		offsets[i] = estimate(s.differences())
 		joins[i] = newJoin(s.alerts, int64(offsets[i].Applied), int64(o.Window), &tally{})
 	}
 	err = truth.read(ctx, func(flows []flow) error {
@@ -163,4 +156,25 @@ func Run(ctx context.Context, o Options) (*Score, error) {
 		score.Sensors = append(score.Sensors, newSensor(j, offsets[i], truth.classes.list))
 	}
 	return score, nil
+}
+
+// collect reads as much of the truth as tells the offsets of the clocks.
+func collect(ctx context.Context, truth *records, samples []*sample) error {
+	open := slices.Clone(samples)
+	err := truth.read(ctx, func(flows []flow) error {
+		for _, s := range open {
+			for i := range flows {
+				s.add(&flows[i])
+			}
+		}
+		open = slices.DeleteFunc(open, (*sample).settled)
+		if len(open) == 0 {
+			return errEnough
+		}
+		return nil
+	})
+	if errors.Is(err, errEnough) {
+		return nil
+	}
+	return err
 }

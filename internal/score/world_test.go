@@ -77,7 +77,11 @@ const eveTime = "2006-01-02T15:04:05.000000-0700"
 
 func (w world) make(tb testing.TB, seed uint64) made {
 	tb.Helper()
-	dir := tb.TempDir()
+	return w.makeIn(tb, tb.TempDir(), seed)
+}
+
+func (w world) makeIn(tb testing.TB, dir string, seed uint64) made {
+	tb.Helper()
 	m := made{truth: filepath.Join(dir, "truth.jsonl"), eve: filepath.Join(dir, "eve.json"), alerts: map[string]uint64{}, flows: map[string]uint64{}}
 	truthFile, eveFile := mustCreate(tb, m.truth), mustCreate(tb, m.eve)
 	r := rand.New(rand.NewPCG(seed, 0))
