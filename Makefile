@@ -15,6 +15,7 @@ DEPS_OLD  := qemu-system-x86 kmod
 DEPS_PAGE := chromium fonts-dejavu-core prometheus
 DEPS_BPF  := clang-14 llvm-14 libbpf-dev linux-libc-dev
 DEPS_BENCH := tcpreplay netsniff-ng python3-torch libopenblas0-pthread
+DEPS_SERVICES := iproute2 chrony snmpd snmp nginx-light openssl mosquitto mosquitto-clients kamailio sipsak
 DEPS_ARM64 := qemu-user-static
 DEPS_IDS := suricata tshark libndpi-bin
 DEPS_PACKAGE := lintian rpmlint rpm cpio python3-magic
@@ -25,7 +26,7 @@ RACE_PACKAGES = $(shell $(GO) list ./... | grep -v -e /internal/quality -e /inte
 
 export CGO_ENABLED = 0
 
-.PHONY: all deps old-kernel deps-lab deps-ids build docs lab test check test-arm64 screenshots lint generate generate-check fuzz bench table2 fresh package package-lint systree clean
+.PHONY: all deps old-kernel deps-lab deps-ids build docs lab test check test-arm64 screenshots lint generate generate-check fuzz bench table2 services fresh package package-lint systree clean
 
 all: build
 
@@ -108,6 +109,11 @@ bench:
 # Table II of the paper, redone: days, on one core. It goes on where it was stopped.
 table2: deps-lab build
 	$(GO) run ./bench/table2 $(ARGS)
+
+# Five more labels, of real clients and servers: NTP, SNMP, TLS, MQTT, SIP; ten minutes, as root.
+services:
+	@scripts/deps.sh $(DEPS_LAB) $(DEPS_SERVICES)
+	@$(GO) run ./bench/services $(ARGS)
 
 # build/package/*.deb and *.rpm; two builds of a commit are equal.
 ARCHES ?= amd64 arm64

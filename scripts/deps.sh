@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages named on the command line that are missing, and says nothing
-# when none is. A server among them (nginx, unbound, prometheus, suricata) is neither started nor left
+# when none is. A server among them (nginx, unbound, prometheus, suricata, ...) is neither started nor left
 # enabled: the tests start their own copies in their own network namespaces.
 #
 # What this Debian release lacks comes from its backports, and only that: they are added as a source of
@@ -78,7 +78,7 @@ if [ -n "$lacking" ]; then
 fi
 
 # Outside of a maintainer script deb-systemd-helper does nothing, and says so, unless it is told of one.
-for unit in nginx unbound prometheus suricata; do
+for unit in nginx unbound prometheus suricata chrony snmpd mosquitto kamailio; do
 	case "$missing " in
 	*" $unit"*) DPKG_MAINTSCRIPT_PACKAGE=$unit deb-systemd-helper disable "$unit.service" >/dev/null 2>&1 || true ;;
 	esac

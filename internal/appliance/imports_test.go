@@ -20,6 +20,7 @@ var mayImport = map[string][]string{
 	"bench":                {"*"},
 	"bench/generator":      {"*"},
 	"bench/likeness":       {"internal/lab", "internal/lab/ids", "internal/lab/program"},
+	"bench/services":       {"*"},
 	"bench/table2":         {"*"},
 	"bench/traffic":        {"internal/lab/plan", "internal/packet"},
 	"cmd/docs":             {"internal/appliance"},
