@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* guard: TCX ingress on inj1, the only way from our socket to the wire.
+/* guard and near: the only way from our socket to the wire.
  *
- * A frame written to inj0 arrives here. It leaves through the wire interface
+ * A frame written to inj0 meets one of them. It leaves through the wire interface
  * if its destination is allowed, somebody minds us and the rate is within its
  * bound, marked and with the wire's source address; the reply that it should
  * cause is written down first. Everything else is dropped and counted: there
@@ -200,15 +200,12 @@ static __always_inline int expect(struct __sk_buff *skb, const struct rule *rule
 		if (hint)
 			*hint = k.hash;
 	}
+	describe(skb, &fresh, meta, d);
+	if (!bpf_map_update_elem(&expectations, &k, &fresh, BPF_NOEXIST))
+		goto opened;
 	v = bpf_map_lookup_elem(&expectations, &k);
-	if (!v) {
-		describe(skb, &fresh, meta, d);
-		if (!bpf_map_update_elem(&expectations, &k, &fresh, BPF_NOEXIST))
-			goto opened;
-		v = bpf_map_lookup_elem(&expectations, &k); /* another CPU was first? */
-		if (!v)
-			goto full;
-	}
+	if (!v)
+		goto full;
 	/* An equal packet, or the flow's last one, has been here. The label
 	 * owns what is pending: a count must not move to another label. */
 	if (v->state == 0)
@@ -310,8 +307,8 @@ static __always_inline int plain_ip(struct __sk_buff *skb, __be16 protocol, stru
 	return protocol == expected && d->end == skb->len && d->l4 <= d->end;
 }
 
-SEC("tc")
-int guard(struct __sk_buff *skb)
+/* judge sends a frame on or refuses it. */
+static __noinline int judge(struct __sk_buff *skb)
 {
 	struct datagram d;
 	struct passage *count;
@@ -358,4 +355,26 @@ int guard(struct __sk_buff *skb)
 	if (meta.flags & META_GENERATED)
 		count->on_wire++;
 	return leave(skb);
+}
+
+/* near: TCX egress on inj0. What leaves from here has no need of the cable,
+ * which costs as much again as the wire does. To refuse a frame here would be
+ * an error of sending, where it is counted already: so it goes on, marked. */
+SEC("tc")
+int near(struct __sk_buff *skb)
+{
+	int action = judge(skb);
+
+	if (action != TC_ACT_SHOT)
+		return action;
+	skb->mark = REFUSED_MARK;
+	return TC_ACT_UNSPEC;
+}
+
+/* guard: TCX ingress on inj1, for what has not met near: AF_XDP's frames, which
+ * know no egress. */
+SEC("tc")
+int guard(struct __sk_buff *skb)
+{
+	return skb->mark == REFUSED_MARK ? TC_ACT_SHOT : judge(skb);
 }

@@ -6,4 +6,7 @@
 /* skb->mark of every packet that the guard let out: "pacg". */
 #define PACGAN_MARK 0x70616367
 
+/* ... and of one that it refused at the near end. */
+#define REFUSED_MARK 0x70616e6f
+
 #endif

@@ -3,7 +3,6 @@ package inject
 import (
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/cilium/ebpf"
@@ -116,9 +115,20 @@ func offloadsOff(name string) error {
 	return nil
 }
 
-// attach puts the guard at the far end.
-func (c *cable) attach(guard *ebpf.Program) (io.Closer, error) {
-	return hook.Attach(guard, c.far.Attrs().Index, hook.Ingress)
+// attach puts the guard at both ends of the cable: at the far one first.
+func (in *Injector) attach() error {
+	for _, end := range []struct {
+		program   *ebpf.Program
+		link      netlink.Link
+		direction hook.Direction
+	}{{in.guard.Guard, in.cable.far, hook.Ingress}, {in.guard.Near, in.cable.near, hook.Egress}} {
+		l, err := hook.Attach(end.program, end.link.Attrs().Index, end.direction)
+		if err != nil {
+			return err
+		}
+		in.links = append(in.links, l)
+	}
+	return nil
 }
 
 func (c *cable) up() error {

@@ -2,17 +2,28 @@ package inject
 
 import "testing"
 
-// DetachGuard takes the guard off the cable, as if it had never been there.
-func DetachGuard(tb testing.TB, in *Injector) {
+// End is an end of the cable that the guard is at: an index of Injector.links.
+type End int
+
+// The ends.
+const (
+	FarEnd End = iota
+	NearEnd
+)
+
+// DetachGuard takes the guard off ends of the cable, as if it had never been there.
+func DetachGuard(tb testing.TB, in *Injector, ends ...End) {
 	tb.Helper()
-	if err := in.link.Close(); err != nil {
-		tb.Error(err)
+	for _, end := range ends {
+		if err := in.links[end].Close(); err != nil {
+			tb.Error(err)
+		}
 	}
 }
 
 // AbandonCable makes Close leave the cable to whoever opens the next.
 func AbandonCable(tb testing.TB, in *Injector) {
 	tb.Helper()
-	DetachGuard(tb, in)
-	in.link = nil
+	DetachGuard(tb, in, FarEnd, NearEnd)
+	in.links = nil
 }

@@ -129,6 +129,7 @@ const (
 	guardMapTidings       = "tidings"
 	guardMapUntold        = "untold"
 	guardProgGuard        = "guard"
+	guardProgNear         = "near"
 	guardVarDueFollowing  = "due_following"
 	guardVarDueOpening    = "due_opening"
 	guardVarLabelCount    = "label_count"
@@ -184,6 +185,7 @@ type guardSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type guardProgramSpecs struct {
 	Guard *ebpf.ProgramSpec `ebpf:"guard"`
+	Near  *ebpf.ProgramSpec `ebpf:"near"`
 }
 
 // guardMapSpecs contains maps before they are loaded into the kernel.
@@ -283,11 +285,13 @@ type guardVariables struct {
 // It can be passed to loadGuardObjects or ebpf.CollectionSpec.LoadAndAssign.
 type guardPrograms struct {
 	Guard *ebpf.Program `ebpf:"guard"`
+	Near  *ebpf.Program `ebpf:"near"`
 }
 
 func (p *guardPrograms) Close() error {
 	return _GuardClose(
 		p.Guard,
+		p.Near,
 	)
 }
 

@@ -76,7 +76,7 @@ type Injector struct {
 	exit          exit
 	own           ownSource
 	guard         guardObjects
-	link          io.Closer
+	links         []io.Closer // of the guard
 	cable         *cable
 	gate          gate
 	maxRate       atomic.Uint64 // bits of a float64
@@ -140,7 +140,7 @@ func (in *Injector) start() error {
 	if in.cable, err = newCable(in.options.Near, in.options.Far, in.wire.MTU); err != nil {
 		return err
 	}
-	if in.link, err = in.cable.attach(in.guard.Guard); err != nil {
+	if err := in.attach(); err != nil {
 		return err
 	}
 	if err := in.cable.up(); err != nil {
@@ -230,8 +230,8 @@ func (in *Injector) release() error {
 	if in.hops != nil {
 		in.hops.close()
 	}
-	if in.link != nil {
-		errs = append(errs, in.link.Close())
+	for _, l := range in.links {
+		errs = append(errs, l.Close())
 	}
 	if in.cable != nil {
 		errs = append(errs, in.cable.remove())

@@ -124,7 +124,7 @@ func TestNothingLeavesWithoutTheGuard(t *testing.T) {
 		w := newWitness(t, "wan0")
 		source := &hooked{packets: packets{list: pings(t, 2000, pingServer)}, at: 1000}
 		source.call = func() {
-			inject.DetachGuard(t, n.injector)
+			inject.DetachGuard(t, n.injector, inject.FarEnd, inject.NearEnd)
 			w.frames(t, true) // what left before
 		}
 		if _, err := n.injector.Run(t.Context(), source, inject.RunOptions{Rate: 10_000}); err != nil {
@@ -136,6 +136,35 @@ func TestNothingLeavesWithoutTheGuard(t *testing.T) {
 		got := n.settled(t)[ping]
 		if lost := got.Failed[inject.ReasonLost]; lost < 1000 || lost != 2000-got.OnWire {
 			t.Errorf("%d lost before the guard, %d on the wire", lost, got.OnWire)
+		}
+	})
+}
+
+// TestEitherEndGuards: one end of the cable alone lets out nothing that is
+// forbidden; without the far one AF_XDP's frames find no way out at all.
+func TestEitherEndGuards(t *testing.T) {
+	eachEngine(t, func(t *testing.T, engine inject.Engine) {
+		for name, end := range map[string]inject.End{"without near": inject.NearEnd, "without far": inject.FarEnd} {
+			t.Run(name, func(t *testing.T) {
+				n := newNetwork(t, networkOptions{engine: engine})
+				w := newWitness(t, "wan0")
+				inject.DetachGuard(t, n.injector, end)
+				var list []labelled
+				for i := range uint16(100) {
+					list = append(list, mustPing(t, "10.77.1.11", pingServer, 1, i, "x"), mustPing(t, "10.77.1.11", "10.77.3.1", 1, i, "x"))
+				}
+				want := account{Label: "ping", Generated: 200, Answered: 100, OnWire: 100, Blocked: 100}
+				if end == inject.FarEnd && engine == inject.EngineXDP {
+					want = account{Label: "ping", Generated: 200, Failed: map[string]uint64{inject.ReasonLost: 200}}
+				}
+				got := n.inject(t, list, inject.RunOptions{})[ping]
+				if diff := cmp.Diff(want, got, emptyIsNil); diff != "" {
+					t.Errorf("account (-want +got):\n%s", diff)
+				}
+				if seen := len(w.frames(t, true)); seen != int(want.OnWire) {
+					t.Errorf("%d frames on the wire, want %d", seen, want.OnWire)
+				}
+			})
 		}
 	})
 }

@@ -41,8 +41,14 @@ func (v *Verifier) Run(ctx context.Context, deliver func(Segment)) error {
 var errClosed = fmt.Errorf("verify: %w", os.ErrClosed)
 
 func (v *Verifier) sweepAlways(ctx context.Context) error {
-	ticker := time.NewTicker(sweepInterval)
+	interval := min(max(v.options.Timeout/2, minSweepInterval), maxSweepInterval)
+	tick := interval
+	if v.tidings != nil {
+		tick = min(tick, tellInterval)
+	}
+	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
+	var swept time.Time
 	for {
 		ending := false
 		select {
@@ -51,8 +57,11 @@ func (v *Verifier) sweepAlways(ctx context.Context) error {
 		case <-ticker.C:
 		}
 		since := time.Now()
-		if err := v.Sweep(); err != nil {
-			return err
+		if ending || since.Sub(swept) > interval-tick/2 {
+			swept = since
+			if err := v.Sweep(); err != nil {
+				return err
+			}
 		}
 		if err := v.tell(since); err != nil || ending {
 			return err

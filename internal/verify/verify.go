@@ -31,9 +31,17 @@ const DefaultTimeout = 2 * time.Second
 // them, where Options do not say: 2 s at 30,000 packets a second.
 const DefaultExpectations = 1 << 18
 
-// sweepInterval is how often expired packets are looked for. A packet expires
-// at most this much after its timeout.
-const sweepInterval = 250 * time.Millisecond
+// Expired packets are looked for every half timeout, within these bounds, and
+// whenever counts are read: more often would cost more than sending does, since
+// each time it is the whole table.
+const (
+	minSweepInterval = 250 * time.Millisecond
+	maxSweepInterval = time.Second
+)
+
+// tellInterval is how often what the programs tell is read, where somebody
+// listens.
+const tellInterval = 250 * time.Millisecond
 
 // Answer says what a valid response to a label's packets is (DESIGN.md).
 type Answer string
