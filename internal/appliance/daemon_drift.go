@@ -2,9 +2,11 @@ package appliance
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"pacgan-appliance/internal/model"
+	"pacgan-appliance/internal/quality"
 )
 
 const (
@@ -32,8 +34,15 @@ type driftWatch struct {
 	backoff time.Duration
 }
 
-// look compares at the end of a window, and begins the next.
-func (d *driftWatch) look(now time.Time, id string, j *model.Judgement, counts tally) {
+// shifted says why traffic is no longer what a model has learned; "": it is.
+type shifted struct {
+	reason string
+	since  time.Time // when the newest packet was captured that it has learned
+}
+
+// look compares at the end of a window, and begins the next. Captures that have
+// shifted are drift at once; fewer answers in several windows.
+func (d *driftWatch) look(now time.Time, id string, j *model.Judgement, counts tally, captures shifted) {
 	if id != d.model {
 		*d = driftWatch{model: id, began: now, before: counts, next: d.next, backoff: d.backoff}
 		return
@@ -43,6 +52,8 @@ func (d *driftWatch) look(now time.Time, id string, j *model.Judgement, counts t
 	}
 	reason, measured := decline(j, d.before, counts)
 	switch {
+	case captures.reason != "":
+		d.reason, d.since = captures.reason, captures.since
 	case !measured: // paused, say: nothing is known
 	case reason == "":
 		d.worse, d.reason, d.backoff = 0, "", 0
@@ -86,4 +97,48 @@ func decline(j *model.Judgement, before, after tally) (reason string, measured b
 		}
 	}
 	return reason, measured
+}
+
+const (
+	// shiftPackets of a label are compared at most, of those that a model has
+	// learned; half as many newer ones.
+	shiftPackets = 2000
+	// shiftLeast is how many newer ones it takes.
+	shiftLeast = 250
+	// shiftMost is how much further than the learned packets' halves from each
+	// other the newer ones may lie away in any field, on the scale of 0 to 1.
+	// With shiftLeast packets chance makes up less than half of it.
+	shiftMost = 0.25
+)
+
+// shift compares what was captured since a model's training with what it has
+// learned.
+func (s *service) shift(live *liveModel) (shifted, error) {
+	training := live.manifest.Training
+	if training == nil || training.Until.IsZero() {
+		return shifted{}, nil
+	}
+	for _, label := range labelNames(*s.cfg.Load()) {
+		if !slices.Contains(live.manifest.Labels, label) {
+			continue
+		}
+		captured, err := s.store.Read(label, 2*shiftPackets)
+		if err != nil {
+			return shifted{}, err
+		}
+		newer := len(captured)
+		for newer > 0 && captured[newer-1].Time.After(training.Until) {
+			newer--
+		}
+		if len(captured)-newer < shiftLeast || newer < 2*shiftLeast {
+			continue
+		}
+		learned, _ := ipPackets(captured[max(0, newer-shiftPackets):newer])
+		fresh, _ := ipPackets(captured[max(newer, len(captured)-shiftPackets/2):])
+		if most := quality.ShiftOf(learned, fresh); most.By() > shiftMost {
+			return shifted{fmt.Sprintf("%s: field %s of %s new packets is at distance %.2f from what the model learned, where that is at %.2f in itself",
+				label, most.Field, thousands(len(fresh)), most.Distance, most.Within), training.Until}, nil
+		}
+	}
+	return shifted{}, nil
 }

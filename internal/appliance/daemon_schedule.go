@@ -155,7 +155,13 @@ func (s *scheduler) watchDrift(now time.Time) error {
 	if err != nil {
 		return err
 	}
-	s.drift.look(now, live.id, live.manifest.Judgement, counts)
+	var captures shifted
+	if live.id == s.drift.model {
+		if captures, err = s.shift(live); err != nil {
+			return err
+		}
+	}
+	s.drift.look(now, live.id, live.manifest.Judgement, counts, captures)
 	reason := s.drift.reason
 	s.trainer.drift.Store(&reason)
 	return nil
