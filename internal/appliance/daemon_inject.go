@@ -57,9 +57,9 @@ type passage struct {
 }
 
 // Next implements inject.Source.
-func (p *passage) Next() (slot int, ip []byte, err error) {
+func (p *passage) Next() (inject.Packet, error) {
 	if p.ending.Load() {
-		return 0, nil, io.EOF
+		return inject.Packet{}, io.EOF
 	}
 	p.taken.beat()
 	return p.valve.feed.Next()

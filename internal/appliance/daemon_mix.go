@@ -52,11 +52,10 @@ func (s *service) captureSource(cfg config.Config) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &source{drawer: drawer, order: order, slots: s.wire.slots.slotsOf(fromCapture, names)}
-	for range names {
-		out.left = append(out.left, endless)
-	}
-	return out, nil
+	return &source{
+		drawer: drawer, order: order, slots: s.wire.slots.slotsOf(fromCapture, names),
+		left: slices.Repeat([]int{endless}, len(names)), drawn: make([]uint64, len(names)),
+	}, nil
 }
 
 // draw has packets injected from a mixture. It takes over between two packets.

@@ -5,6 +5,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"pacgan-appliance/internal/inject"
+	"pacgan-appliance/internal/truth"
 )
 
 const (
@@ -25,24 +28,24 @@ type feed struct {
 
 // Next implements inject.Source, with slots in the place of labels. A new main
 // source takes over between two packets.
-func (f *feed) Next() (slot int, ip []byte, err error) {
+func (f *feed) Next() (inject.Packet, error) {
 	f.taken++
 	main := f.main.Load()
 	if t := f.trial.Load(); t != nil { // every other packet; its controls are enough
 		if !t.isSent() && (main == nil || f.taken%2 == 0) {
-			slot, ip, err := t.next()
+			p, err := t.next()
 			if err != io.EOF {
-				return slot, ip, err
+				return p, err
 			}
 			t.end()
 		}
 	} else if c := f.control.Load(); c != nil && f.taken%controlEvery == 0 {
-		if slot, ip, ok := c.next(); ok {
-			return slot, ip, nil
+		if p, ok := c.next(); ok {
+			return p, nil
 		}
 	}
 	if main == nil {
-		return 0, nil, io.EOF
+		return inject.Packet{}, io.EOF
 	}
 	return main.Next()
 }
@@ -80,23 +83,27 @@ type controls struct {
 	drawer recentDrawer
 	slots  []int // of each label
 	label  int   // of the packet before
+	origin truth.Origin
+	drawn  []uint64 // packets drawn so far, of each label
 	buf    []byte
 }
 
 func newControls(r *recent, names []string, s *slots) *controls {
-	return &controls{drawer: recentDrawer{r, names}, slots: s.slotsOf(fromCapture, names)}
+	return &controls{drawer: recentDrawer{r, names}, slots: s.slotsOf(fromCapture, names), drawn: make([]uint64, len(names))}
 }
 
 // next is the next label's packet, passing over labels that have none.
-func (c *controls) next() (slot int, ip []byte, ok bool) {
+func (c *controls) next() (p inject.Packet, ok bool) {
 	for range c.slots {
 		c.label = (c.label + 1) % len(c.slots)
 		var err error
 		if c.buf, err = c.drawer.draw(c.label, c.buf[:0]); err == nil {
-			return c.slots[c.label], c.buf, true
+			p = inject.Packet{Label: c.slots[c.label], IP: c.buf, Tag: c.origin.Tag(c.drawn[c.label])}
+			c.drawn[c.label]++
+			return p, true
 		}
 	}
-	return 0, nil, false
+	return p, false
 }
 
 // trial is a number of packets that are injected to find something out: a
@@ -116,24 +123,24 @@ func newTrial(candidate *source, c *controls, each int) *trial {
 }
 
 // next is the next packet; io.EOF when there is none left.
-func (t *trial) next() (slot int, ip []byte, err error) {
+func (t *trial) next() (p inject.Packet, err error) {
 	t.turn++
 	if t.candidate != nil && t.turn%trialControlEvery != 0 {
-		if slot, ip, err = t.candidate.Next(); err != io.EOF {
-			return slot, ip, err
+		if p, err = t.candidate.Next(); err != io.EOF {
+			return p, err
 		}
 	}
 	if t.left > 0 {
 		t.left--
-		if slot, ip, ok := t.control.next(); ok {
-			return slot, ip, nil
+		if p, ok := t.control.next(); ok {
+			return p, nil
 		}
 		t.left = 0 // nothing is captured
 	}
 	if t.candidate != nil {
 		return t.candidate.Next()
 	}
-	return 0, nil, io.EOF
+	return p, io.EOF
 }
 
 func (t *trial) end() { t.ending.Do(func() { close(t.sent) }) }

@@ -39,15 +39,15 @@ func takeFeed(t *testing.T, f *feed, n int) []int {
 	t.Helper()
 	counts := make([]int, 6)
 	for range n {
-		slot, ip, err := f.Next()
+		p, err := f.Next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		must(t, err)
-		if len(ip) == 0 {
+		if len(p.IP) == 0 {
 			t.Fatal("an empty packet")
 		}
-		counts[slot]++
+		counts[p.Label]++
 	}
 	return counts
 }

@@ -6,7 +6,9 @@ import (
 	"slices"
 	"time"
 
+	"pacgan-appliance/internal/inject"
 	"pacgan-appliance/internal/model"
+	"pacgan-appliance/internal/truth"
 )
 
 // source is the injector's source of labelled packets: so many of each label,
@@ -14,9 +16,11 @@ import (
 type source struct {
 	drawer drawer
 	order  order
-	left   []int      // packets still to draw, of each label
-	slots  []int      // where each label's packets are counted; nil: at the label's index
-	kept   [][][]byte // [label] what was drawn; nil: nothing is kept
+	left   []int        // packets still to draw, of each label
+	slots  []int        // where each label's packets are counted; nil: at the label's index
+	origin truth.Origin // in the truth record
+	drawn  []uint64     // packets drawn so far, of each label
+	kept   [][][]byte   // [label] what was drawn; nil: nothing is kept
 	buf    []byte
 }
 
@@ -39,15 +43,17 @@ const endless = -1
 
 // Next implements inject.Source: the next packet is valid until the call
 // after; io.EOF when all are drawn.
-func (s *source) Next() (slot int, ip []byte, err error) {
+func (s *source) Next() (p inject.Packet, err error) {
 	label := s.order.pick(s.left)
 	if label < 0 {
-		return 0, nil, io.EOF
+		return p, io.EOF
 	}
 	s.buf, err = s.drawer.draw(label, s.buf[:0])
 	if err != nil {
-		return 0, nil, err
+		return p, err
 	}
+	p = inject.Packet{Label: label, IP: s.buf, Tag: s.origin.Tag(s.drawn[label])}
+	s.drawn[label]++
 	if s.left[label] != endless {
 		s.left[label]--
 	}
@@ -55,9 +61,9 @@ func (s *source) Next() (slot int, ip []byte, err error) {
 		s.kept[label] = append(s.kept[label], slices.Clone(s.buf))
 	}
 	if s.slots != nil {
-		return s.slots[label], s.buf, nil
+		p.Label = s.slots[label]
 	}
-	return label, s.buf, nil
+	return p, nil
 }
 
 // due is when the packet is due that Next gives next, since the source began;
@@ -88,7 +94,7 @@ func newModelSource(m *model.Model, labels []string, o order, count int, seed ui
 		}
 		d = append(d, sampler)
 	}
-	s := &source{drawer: d, order: o, left: slices.Repeat([]int{count}, len(labels))}
+	s := &source{drawer: d, order: o, left: slices.Repeat([]int{count}, len(labels)), drawn: make([]uint64, len(labels))}
 	if count != endless {
 		s.kept = make([][][]byte, len(labels))
 	}

@@ -20,7 +20,7 @@ func (d *replayDrawer) draw(label int, buf []byte) ([]byte, error) {
 // with loop. They are sent as a model's are, so that what is answered of them
 // is what a model's success is read against.
 func newReplaySource(packets [][][]byte, names []string, o order, loop bool) (*source, error) {
-	s := &source{drawer: &replayDrawer{packets, make([]int, len(packets))}, order: o}
+	s := &source{drawer: &replayDrawer{packets, make([]int, len(packets))}, order: o, drawn: make([]uint64, len(packets))}
 	for i, p := range packets {
 		if len(p) == 0 {
 			return nil, fmt.Errorf("label %q: no captured packets to replay", names[i])

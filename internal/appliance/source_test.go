@@ -102,13 +102,13 @@ func TestReplaySource(t *testing.T) {
 	must(t, err)
 	var got []byte
 	for {
-		_, ip, err := s.Next()
+		p, err := s.Next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		must(t, err)
-		got = append(got, ip[0])
-		ip[0] = 99 // the injector repairs in place
+		got = append(got, p.IP[0])
+		p.IP[0] = 99 // the injector repairs in place
 	}
 	if diff := cmp.Diff([]byte{1, 3, 2}, got); diff != "" {
 		t.Errorf("packets (-want +got):\n%s", diff)
@@ -116,10 +116,10 @@ func TestReplaySource(t *testing.T) {
 	s, err = newReplaySource(packets, []string{"a", "b"}, newShareOrder([]float64{2, 1}), true)
 	must(t, err)
 	for i := range 9 {
-		label, ip, err := s.Next()
+		p, err := s.Next()
 		must(t, err)
-		if want := [][]byte{{1, 2}, {3}}; !bytes.Contains(want[label], ip) {
-			t.Fatalf("turn %d: label %d gives %d", i, label, ip[0])
+		if want := [][]byte{{1, 2}, {3}}; !bytes.Contains(want[p.Label], p.IP) {
+			t.Fatalf("turn %d: label %d gives %d", i, p.Label, p.IP[0])
 		}
 	}
 	_, err = newReplaySource([][][]byte{nil}, []string{"a"}, nil, false)

@@ -36,16 +36,16 @@ func TestSourceMixesByShare(t *testing.T) {
 	must(t, err)
 	var first [2]int // labels of the first 100 packets
 	for n := 0; ; n++ {
-		label, ip, err := s.Next()
+		p, err := s.Next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		must(t, err)
-		if want := byte(1 - label); ip[0] != want { // the config's order is not the model's
-			t.Fatalf("packet of label %d begins with %d, want %d", label, ip[0], want)
+		if want := byte(1 - p.Label); p.IP[0] != want { // the config's order is not the model's
+			t.Fatalf("packet of label %d begins with %d, want %d", p.Label, p.IP[0], want)
 		}
 		if n < 100 {
-			first[label]++
+			first[p.Label]++
 		}
 	}
 	if diff := cmp.Diff([2]int{75, 25}, first); diff != "" {
@@ -60,7 +60,7 @@ func TestEndlessSourceKeepsNothing(t *testing.T) {
 	s, err := newModelSource(mustModel(t, "a"), []string{"a"}, newShareOrder([]float64{1}), endless, 1)
 	must(t, err)
 	for range 1000 {
-		_, _, err := s.Next()
+		_, err := s.Next()
 		must(t, err)
 	}
 	if s.kept != nil {

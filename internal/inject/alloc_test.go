@@ -20,7 +20,7 @@ func pairedSender(tb testing.TB) *sender {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	s := newSender(newSendmmsgOn(fds[0], 1500), newLedger(int(labels)), func(uint32) {})
+	s := newSender(newSendmmsgOn(fds[0], 1500), newLedger(int(labels), nobody{}), func(uint32) {})
 	tb.Cleanup(func() { unix.Close(fds[0]); unix.Close(fds[1]) })
 	go func() {
 		// A blocking reader, so that the socket never fills.
@@ -47,16 +47,16 @@ func TestSendingAllocatesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer p.close()
-		sendWithoutAllocating(t, newSender(p, newLedger(int(labels)), func(uint32) {}))
+		sendWithoutAllocating(t, newSender(p, newLedger(int(labels), nobody{}), func(uint32) {}))
 	})
 }
 
 func sendWithoutAllocating(t *testing.T, s *sender) {
 	t.Helper()
-	ip := []byte(generatedGet(t))
+	p := Packet{Label: labelEcho, IP: generatedGet(t)}
 	allocs := testing.AllocsPerRun(1000, func() {
-		packet.RepairChecksums(ip)
-		if err := s.add(hopMAC, meta{flags: single, label: labelEcho, id: 1}, ip); err != nil {
+		packet.RepairChecksums(p.IP)
+		if err := s.add(hopMAC, single, p, len(p.IP)); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -69,14 +69,14 @@ func sendWithoutAllocating(t *testing.T, s *sender) {
 // flow is remembered from the first on.
 func TestConversingAllocatesNothing(t *testing.T) {
 	c := &conversations{
-		ledger: newLedger(int(labels)), secret: seed(), timeout: DefaultTimeout, mss: 1460,
+		ledger: newLedger(int(labels), nobody{}), secret: seed(), timeout: DefaultTimeout, mss: 1460,
 		slots: make([]*conversation, 4), byFlow: map[tuple]*conversation{}, freed: make(chan struct{}, 1),
 	}
 	c.free = append(c.free, 0, 1, 2, 3)
 	c.sender = pairedSender(t)
 	generated := generatedGet(t)
 	converse := func() {
-		if !c.start(labelHTTP, hopMAC, generated, 0) {
+		if !c.start(hopMAC, Packet{Label: labelHTTP, IP: generated}, 0) {
 			t.Fatal("no slot")
 		}
 		v := c.byFlow[tupleOf(generated)]

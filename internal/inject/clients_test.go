@@ -19,7 +19,7 @@ type endless struct {
 	n    int
 }
 
-func (e *endless) Next() (int, []byte, error) {
+func (e *endless) Next() (inject.Packet, error) {
 	p := e.list[e.n%len(e.list)]
 	e.n++
 	switch at := p.ip[20:]; p.label {
@@ -30,7 +30,7 @@ func (e *endless) Next() (int, []byte, error) {
 	case web:
 		binary.BigEndian.PutUint16(at, uint16(32768+e.n%28000))
 	}
-	return p.label, p.ip, nil
+	return inject.Packet{Label: p.label, IP: p.ip, Tag: uint64(e.n)}, nil
 }
 
 // TestClientIsUndisturbed: a client does its own ping, dig and curl while

@@ -49,6 +49,7 @@ type conversation struct {
 	id         uint32
 	state      state
 	label      int
+	tag        uint64 // of the generated packet
 	hop        [6]byte
 	flow       tuple
 	buffer     []byte // holds the generated packet
@@ -122,25 +123,25 @@ func nextID(id uint32) uint32 { return id + 0x10000 | conversationID }
 
 // start begins the conversation of a generated segment, or lets it wait for
 // the one that has its flow. It is false where there is no room for it now.
-func (c *conversations) start(label int, hop [6]byte, p packet.IP, now int64) bool {
+func (c *conversations) start(hop [6]byte, p Packet, now int64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.free) == 0 || len(p) > longPacket && c.long+len(p) > maxLongBytes {
+	if len(c.free) == 0 || len(p.IP) > longPacket && c.long+len(p.IP) > maxLongBytes {
 		return false
 	}
-	if len(p) > longPacket {
-		c.long += len(p)
+	if len(p.IP) > longPacket {
+		c.long += len(p.IP)
 	}
 	v := c.take()
-	v.label, v.hop, v.flow, v.next = label, hop, tupleOf(p), nil
-	v.buffer = append(v.buffer[:0], p...)
+	v.label, v.tag, v.hop, v.flow, v.next = p.Label, p.Tag, hop, tupleOf(p.IP), nil
+	v.buffer = append(v.buffer[:0], p.IP...)
 	v.generated = packet.IP(v.buffer)
 	last := c.byFlow[v.flow]
 	c.byFlow[v.flow] = v
 	if last != nil {
 		last.next = v
 		v.state = stateWaiting
-		c.ledger.wait(label, 1)
+		c.ledger.wait(p.Label, 1)
 		return true
 	}
 	c.open(v, now)
@@ -150,6 +151,9 @@ func (c *conversations) start(label int, hop [6]byte, p packet.IP, now int64) bo
 	}
 	return true
 }
+
+// packet is the generated one.
+func (v *conversation) packet() Packet { return Packet{Label: v.label, IP: v.generated, Tag: v.tag} }
 
 // take makes a free slot ours.
 func (c *conversations) take() *conversation {

@@ -28,6 +28,22 @@ const (
 	ReasonFast       = "above the bound on the rate"
 )
 
+// BlockedReason is the reason of LabelCounts.BlockedBy that the guard told of a
+// single packet (verify.TidingBlocked).
+func BlockedReason(told uint32) string {
+	switch guardDrop(told) {
+	case guardDropDROP_RESERVED:
+		return ReasonReserved
+	case guardDropDROP_PAUSED:
+		return ReasonPaused
+	case guardDropDROP_STALE:
+		return ReasonStale
+	case guardDropDROP_FAST:
+		return ReasonFast
+	}
+	return ReasonNotAllowed
+}
+
 // LabelCounts is what became of one label's packets up to the wire. For a
 // label that expects answers, Generated = Malformed + Blocked + failed +
 // Waiting + Expected; for others Unasked stands in the place of Expected.

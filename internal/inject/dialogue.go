@@ -108,7 +108,7 @@ func (c *conversations) clock(now int64, stop bool) error {
 		switch {
 		case stop && v.state == stateWaiting:
 			c.ledger.wait(v.label, -1)
-			c.ledger.fail(v.label, ReasonStopped)
+			c.ledger.fail(v.packet(), ReasonStopped)
 			v.next = nil
 			c.finish(v, now)
 		case v.state == stateWaiting:
@@ -208,11 +208,15 @@ func (c *conversations) send(v *conversation, flags uint8, put func(b []byte) in
 	if c.err == nil {
 		b, c.err = c.sender.room()
 	}
+	opens := flags&metaOpens != 0
 	if c.err != nil {
-		if flags&metaOpens != 0 {
-			c.ledger.fail(v.label, ReasonGone)
+		if opens {
+			c.ledger.fail(v.packet(), ReasonGone)
 		}
 		return
+	}
+	if opens {
+		c.ledger.recorder.Handed(v.packet(), v.id)
 	}
 	c.sender.commit(v.hop, meta{flags: flags, label: v.label, id: v.id}, put(b))
 }

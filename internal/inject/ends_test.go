@@ -185,6 +185,7 @@ func TestCloseEndsARun(t *testing.T) {
 	if _, err := n.injector.Run(t.Context(), source, inject.RunOptions{}); err == nil || err.Error() != "inject: a run is under way" {
 		t.Errorf("second run: %v", err)
 	}
+	n.closed = true
 	mustClose(t, n.injector)
 	if err := <-done; !errors.Is(err, os.ErrClosed) {
 		t.Errorf("the run that Close ended: %v", err)

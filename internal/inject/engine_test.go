@@ -75,7 +75,7 @@ type scripted struct {
 	at map[int]func()
 }
 
-func (s *scripted) Next() (int, []byte, error) {
+func (s *scripted) Next() (inject.Packet, error) {
 	if call := s.at[s.next]; call != nil {
 		call()
 	}

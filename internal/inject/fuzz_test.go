@@ -26,7 +26,7 @@ func FuzzPacket(f *testing.F) {
 		if err != nil {
 			t.Fatalf("repaired but not parsed: %v", err)
 		}
-		if !in.converses(0, p) || len(ip) > 1500 {
+		if !in.converses(Packet{IP: p}) || len(ip) > 1500 {
 			return
 		}
 		tupleOf(p)

@@ -59,7 +59,7 @@ func mustGuardFor(tb testing.TB, mac net.HardwareAddr, expectations uint32, allo
 	}
 	spec.Maps[guardMapExpectations].MaxEntries = expectations
 	in := &Injector{
-		options: Options{Labels: make([]Label, labels), Tell: true},
+		options: Options{Labels: make([]Label, labels), Recorder: nobody{}},
 		wire:    &net.Interface{Index: 1, HardwareAddr: mac, MTU: 1500},
 		exit:    exit{index: 1, mac: [6]byte(mac)},
 	}

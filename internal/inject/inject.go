@@ -63,7 +63,7 @@ type Options struct {
 	Engine        Engine         // how frames reach the cable; "": EngineSendmmsg
 	MaxRate       float64        // generated packets a second, whatever Run is told (SetMaxRate); 0: no bound
 	Timeout       time.Duration  // how long a reply may take, as the matcher has it; 0: DefaultTimeout
-	Tell          bool           // the guard tells of single packets, too: verify.Options.Tell hears them
+	Recorder      Recorder       // hears of every packet by itself; nil: there are counts only
 	Conversations int            // TCP conversations held at once; 0: DefaultConversations
 }
 
@@ -121,7 +121,7 @@ func open(o Options) (*Injector, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := &Injector{options: o, wire: wire, exit: exit, own: own, ledger: newLedger(maxLabels), closed: make(chan struct{})}
+	in := &Injector{options: o, wire: wire, exit: exit, own: own, ledger: newLedger(maxLabels, o.recorder()), closed: make(chan struct{})}
 	if err := in.start(); err != nil {
 		return nil, errors.Join(err, in.Close())
 	}

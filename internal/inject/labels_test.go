@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"pacgan-appliance/internal/inject"
+	"pacgan-appliance/internal/truth"
 	"pacgan-appliance/internal/verify"
 )
 
@@ -22,6 +23,7 @@ func TestSetLabel(t *testing.T) {
 
 	set := func(index int, l verify.Label) {
 		t.Helper()
+		n.scribe.book.SetLabel(index, truth.Label{Name: l.Name})
 		if err := n.verifier.SetLabel(index, l); err != nil {
 			t.Fatal(err)
 		}

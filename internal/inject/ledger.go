@@ -9,9 +9,10 @@ import (
 // ledger counts, for each label, what user space does with generated packets.
 // The kernel's counts are apart from it.
 type ledger struct {
-	labels []labelLedger
-	mu     sync.Mutex
-	failed []map[string]uint64 // by label, then reason
+	labels   []labelLedger
+	recorder Recorder // hears of the packets that are counted here
+	mu       sync.Mutex
+	failed   []map[string]uint64 // by label, then reason
 }
 
 type labelLedger struct {
@@ -23,8 +24,8 @@ type labelLedger struct {
 	waiting     atomic.Int64  // for a next hop, or for another conversation to end
 }
 
-func newLedger(labels int) *ledger {
-	l := &ledger{labels: make([]labelLedger, labels), failed: make([]map[string]uint64, labels)}
+func newLedger(labels int, r Recorder) *ledger {
+	l := &ledger{recorder: r, labels: make([]labelLedger, labels), failed: make([]map[string]uint64, labels)}
 	for i := range l.failed {
 		l.failed[i] = map[string]uint64{}
 	}
@@ -35,8 +36,25 @@ func (l *ledger) submit(label int) { l.labels[label].submitted.Add(1) }
 
 func (l *ledger) wait(label, n int) { l.labels[label].waiting.Add(int64(n)) }
 
+// malform counts a packet that cannot be framed.
+func (l *ledger) malform(p Packet, why error) {
+	l.labels[p.Label].malformed.Add(1)
+	l.recorder.Malformed(p, why)
+}
+
 // fail counts a packet that ended here. reason is one of few.
-func (l *ledger) fail(label int, reason string) {
+func (l *ledger) fail(p Packet, reason string) {
+	l.count(p.Label, reason)
+	l.recorder.Failed(p, reason)
+}
+
+// refuse counts a packet that was handed over, and not taken.
+func (l *ledger) refuse(label int, id uint32, reason string) {
+	l.count(label, reason)
+	l.recorder.Refused(id, reason)
+}
+
+func (l *ledger) count(label int, reason string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.failed[label][reason]++

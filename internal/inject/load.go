@@ -32,7 +32,7 @@ func (in *Injector) load() error {
 	set(guardVarWireIfindex, uint32(in.exit.index))
 	set(guardVarWireFlags, in.exit.flags)
 	set(guardVarWireMac, in.exit.mac)
-	if in.options.Tell {
+	if in.options.Recorder != nil {
 		set(guardVarTelling, uint8(1))
 	}
 	if err != nil {

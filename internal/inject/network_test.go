@@ -29,6 +29,8 @@ type network struct {
 	clients  *labtest.Host
 	verifier *verify.Verifier
 	injector *inject.Injector
+	scribe   *scribe
+	closed   bool // by the test: there are no counts to compare the records with
 	labels   []verify.Label
 }
 
@@ -83,11 +85,14 @@ func newNetwork(tb testing.TB, o networkOptions) *network {
 func (n *network) open(tb testing.TB, v verify.Options, in inject.Options) {
 	tb.Helper()
 	var err error
+	n.scribe = newScribe(tb, v.Timeout, n.labels)
+	v.Tell = n.scribe.tell
 	if n.verifier, err = verify.Open(v); err != nil {
 		tb.Fatal(err)
 	}
+	n.scribe.left = n.verifier.Untold
 	tb.Cleanup(func() { mustClose(tb, n.verifier) })
-	in.Maps = inject.Maps(n.verifier.Maps())
+	in.Maps, in.Recorder = inject.Maps(n.verifier.Maps()), n.scribe
 	for _, l := range n.labels {
 		in.Labels = append(in.Labels, inject.Label{Name: l.Name, Expects: l.Answer != verify.AnswerNone})
 	}
@@ -109,6 +114,13 @@ func (n *network) run(tb testing.TB) {
 		cancel()
 		if err := <-done; err != nil {
 			tb.Errorf("verifier: %v", err)
+		}
+		if !n.closed {
+			sent, err := n.injector.Counts()
+			if err != nil {
+				tb.Fatal(err)
+			}
+			n.scribe.check(tb, sent, n.peek(tb))
 		}
 	})
 }
@@ -132,13 +144,13 @@ type packets struct {
 	next int
 }
 
-func (p *packets) Next() (int, []byte, error) {
+func (p *packets) Next() (inject.Packet, error) {
 	if p.next == len(p.list) {
-		return 0, nil, io.EOF
+		return inject.Packet{}, io.EOF
 	}
 	l := p.list[p.next]
 	p.next++
-	return l.label, l.ip, nil
+	return inject.Packet{Label: l.label, IP: l.ip, Tag: uint64(p.next - 1)}, nil
 }
 
 // inject sends the packets and waits until none is inflight.

@@ -12,12 +12,18 @@ import (
 	"pacgan-appliance/internal/packet"
 )
 
+// Packet is one generated packet.
+type Packet struct {
+	Label int    // index
+	IP    []byte // from its IP header on
+	Tag   uint64 // whatever its Source knows it by, for Options.Recorder
+}
+
 // Source gives the generated packets.
 type Source interface {
-	// Next returns a packet from its IPv4 header on, and the index of its
-	// label. The bytes are the injector's until the next call, which repairs
-	// checksums in them. io.EOF ends the run.
-	Next() (label int, ip []byte, err error)
+	// Next returns a packet. The bytes are the injector's until the next call,
+	// which repairs checksums in them. io.EOF ends the run.
+	Next() (Packet, error)
 }
 
 // RunOptions bound a Run.
@@ -49,12 +55,6 @@ const (
 	parkedTick = 20 * time.Millisecond // how often they are looked at, at least
 )
 
-// parked is a packet that waits for its next hop.
-type parked struct {
-	label int
-	ip    []byte
-}
-
 // runner is one Run. Its buffers are reused: a packet allocates nothing.
 type runner struct {
 	*Injector
@@ -65,8 +65,8 @@ type runner struct {
 	summary Summary
 	first   int64 // when the first packet was taken, monotonic
 	last    int64
-	end     int64 // when to stop; 0: never
-	parked  []parked
+	end     int64    // when to stop; 0: never
+	parked  []Packet // wait for their next hops
 	spare   [][]byte // buffers of packets that were parked
 }
 
@@ -222,40 +222,40 @@ func (r *runner) sleep(ctx context.Context) {
 
 // one takes a packet from the source and sends or parks it.
 func (r *runner) one(ctx context.Context, now int64) error {
-	label, ip, err := r.source.Next()
+	p, err := r.source.Next()
 	if err == io.EOF {
 		return io.EOF
 	}
 	if err != nil {
 		return fmt.Errorf("inject: next packet: %w", err)
 	}
-	if labels := len(*r.labels.Load()); label < 0 || label >= labels {
-		return fmt.Errorf("inject: next packet: label %d of %d", label, labels)
+	if labels := len(*r.labels.Load()); p.Label < 0 || p.Label >= labels {
+		return fmt.Errorf("inject: next packet: label %d of %d", p.Label, labels)
 	}
 	if r.summary.Generated == 0 {
 		r.first = now
 	}
 	r.last = now
 	r.summary.Generated++
-	l := &r.ledger.labels[label]
+	l := &r.ledger.labels[p.Label]
 	l.generated.Add(1)
-	if r.readdress(ip) {
+	if r.readdress(p.IP) {
 		l.readdressed.Add(1)
 	}
-	before := packet.Checksums(ip)
-	if packet.RepairChecksums(ip) != nil {
-		l.malformed.Add(1)
+	before := packet.Checksums(p.IP)
+	if err := packet.RepairChecksums(p.IP); err != nil {
+		r.ledger.malform(p, err)
 		return nil
 	}
-	if packet.Checksums(ip) != before {
+	if packet.Checksums(p.IP) != before {
 		l.repaired.Add(1)
 	}
-	return r.place(ctx, label, ip)
+	return r.place(ctx, p)
 }
 
 // place sends a packet, or parks it until its next hop is known.
-func (r *runner) place(ctx context.Context, label int, ip packet.IP) error {
-	ready, err := r.send(ctx, label, ip)
+func (r *runner) place(ctx context.Context, p Packet) error {
+	ready, err := r.send(ctx, p)
 	if ready || err != nil {
 		return err
 	}
@@ -270,8 +270,9 @@ func (r *runner) place(ctx context.Context, label int, ip packet.IP) error {
 	if n := len(r.spare); n > 0 {
 		b, r.spare = r.spare[n-1], r.spare[:n-1]
 	}
-	r.ledger.wait(label, 1)
-	r.parked = append(r.parked, parked{label, append(b[:0], ip...)})
+	r.ledger.wait(p.Label, 1)
+	p.IP = append(b[:0], p.IP...)
+	r.parked = append(r.parked, p)
 	return nil
 }
 
@@ -280,46 +281,47 @@ func (r *runner) place(ctx context.Context, label int, ip packet.IP) error {
 func (r *runner) unpark() {
 	kept := r.parked[:0]
 	for _, p := range r.parked {
-		r.ledger.wait(p.label, -1)
-		if ready, err := r.send(context.Background(), p.label, p.ip); !ready && err == nil {
-			r.ledger.wait(p.label, 1)
+		r.ledger.wait(p.Label, -1)
+		if ready, err := r.send(context.Background(), p); !ready && err == nil {
+			r.ledger.wait(p.Label, 1)
 			kept = append(kept, p)
 			continue
 		}
-		r.spare = append(r.spare, p.ip)
+		r.spare = append(r.spare, p.IP)
 	}
 	r.parked = kept
 }
 
 // send puts a packet on its way, or counts why not; it is false where the next
 // hop is not known yet.
-func (r *runner) send(ctx context.Context, label int, ip packet.IP) (bool, error) {
-	converses := r.converses(label, ip)
-	if len(ip) > r.wire.MTU && !converses {
-		r.ledger.fail(label, ReasonMTU)
+func (r *runner) send(ctx context.Context, p Packet) (bool, error) {
+	converses := r.converses(p)
+	if len(p.IP) > r.wire.MTU && !converses {
+		r.ledger.fail(p, ReasonMTU)
 		return true, nil
 	}
-	single := meta{flags: metaOpens | metaGenerated, label: label}
-	dst := ip.Dst()
+	const single = metaOpens | metaGenerated
+	dst := packet.IP(p.IP).Dst()
 	if !r.allowed(dst) { // for the guard to count and drop
-		return true, r.sender.add([6]byte{metaLocal}, single, ip[:min(len(ip), r.wire.MTU)])
+		return true, r.sender.add([6]byte{metaLocal}, single, p, min(len(p.IP), r.wire.MTU))
 	}
 	hop, ready, reason := r.hops.resolve(dst, time.Now())
 	switch {
 	case reason != reasonNoFailure:
-		r.ledger.fail(label, reason)
+		r.ledger.fail(p, reason)
 		return true, nil
 	case !ready:
 		return false, nil
 	case converses:
-		return true, r.converse(ctx, label, hop, ip)
+		return true, r.converse(ctx, hop, p)
 	}
-	return true, r.sender.add(hop, single, ip)
+	return true, r.sender.add(hop, single, p, len(p.IP))
 }
 
 // converses tells the segments that need a connection, or would open one.
-func (in *Injector) converses(label int, ip packet.IP) bool {
-	if !(*in.labels.Load())[label].Expects || ip.Protocol() != packet.ProtoTCP || ip.MoreFragments() || ip.FragmentOffset() != 0 {
+func (in *Injector) converses(p Packet) bool {
+	ip := packet.IP(p.IP)
+	if !(*in.labels.Load())[p.Label].Expects || ip.Protocol() != packet.ProtoTCP || ip.MoreFragments() || ip.FragmentOffset() != 0 {
 		return false
 	}
 	return len(ip.L4Data()) > 0 || packet.TCP(ip.Payload()).Flags()&packet.FlagSYN != 0
@@ -327,15 +329,15 @@ func (in *Injector) converses(label int, ip packet.IP) bool {
 
 // converse starts a conversation, once there is room for it: each ends within
 // twice the timeout.
-func (r *runner) converse(ctx context.Context, label int, hop [6]byte, ip packet.IP) error {
-	for !r.conversations.start(label, hop, ip, monotonic()) {
+func (r *runner) converse(ctx context.Context, hop [6]byte, p Packet) error {
+	for !r.conversations.start(hop, p, monotonic()) {
 		if err := r.flush(); err != nil {
 			return err
 		}
 		select {
 		case <-r.conversations.freed:
 		case <-ctx.Done():
-			r.ledger.fail(label, ReasonStopped)
+			r.ledger.fail(p, ReasonStopped)
 			return nil
 		}
 	}
@@ -361,8 +363,8 @@ func (r *runner) drain(ctx context.Context) error {
 // giveUp counts what is still parked.
 func (r *runner) giveUp() {
 	for _, p := range r.parked {
-		r.ledger.wait(p.label, -1)
-		r.ledger.fail(p.label, ReasonStopped)
+		r.ledger.wait(p.Label, -1)
+		r.ledger.fail(p, ReasonStopped)
 	}
 	r.parked = nil
 }

@@ -110,7 +110,7 @@ type hooked struct {
 	call func()
 }
 
-func (h *hooked) Next() (int, []byte, error) {
+func (h *hooked) Next() (inject.Packet, error) {
 	if h.next == h.at {
 		h.call()
 	}

@@ -70,15 +70,16 @@ func (s *sender) commit(hop [6]byte, m meta, length int) {
 	s.n++
 }
 
-// add puts an opening IP packet, no longer than the MTU, into the batch. With
-// an error the packet is counted as failed.
-func (s *sender) add(hop [6]byte, m meta, ip []byte) error {
+// add puts an opening packet's first length bytes, no more than the MTU, into
+// the batch. With an error the packet is counted as failed.
+func (s *sender) add(hop [6]byte, flags uint8, p Packet, length int) error {
 	b, err := s.room()
 	if err != nil {
-		s.ledger.fail(m.label, ReasonGone)
+		s.ledger.fail(p, ReasonGone)
 		return err
 	}
-	s.commit(hop, m, copy(b, ip))
+	id := s.ledger.recorder.Handed(p, 0)
+	s.commit(hop, meta{flags: flags, label: p.Label, id: id}, copy(b, p.IP[:length]))
 	return nil
 }
 
@@ -116,7 +117,7 @@ func (s *sender) note(i int, err error) {
 	case err == nil:
 		s.ledger.submit(n.label)
 	default:
-		s.ledger.fail(n.label, "send: "+err.Error())
+		s.ledger.refuse(n.label, n.id, "send: "+err.Error())
 		s.failed(n.id)
 	}
 }

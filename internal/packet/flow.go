@@ -72,21 +72,43 @@ func ICMPPorts(protocol, icmpType, code uint8) (src, dst uint16) {
 // CommunityID is the flow's community id, version 1, the same in both
 // directions (https://github.com/corelight/community-id-spec).
 func CommunityID(seed uint16, k FlowKey) string {
+	digest := communityDigest(seed, k)
+	return "1:" + base64.StdEncoding.EncodeToString(digest[:])
+}
+
+// CommunityIDs are the flow's community id, version 1 and seed 0, and a number
+// from the same digest, below 2^51: like it the same in both directions, and
+// whole in every reader of JSON.
+func CommunityIDs(k FlowKey) (id string, number uint64) {
+	digest := communityDigest(0, k)
+	var text [30]byte
+	copy(text[:], "1:")
+	base64.StdEncoding.Encode(text[2:], digest[:])
+	return string(text[:]), binary.BigEndian.Uint64(digest[:]) >> 13
+}
+
+func communityDigest(seed uint16, k FlowKey) [sha1.Size]byte {
 	if k.swap() {
 		k = k.Reverse()
 	}
 	var room [40]byte
 	buf := binary.BigEndian.AppendUint16(room[:0], seed)
-	buf = append(buf, k.Src.Addr().AsSlice()...)
-	buf = append(buf, k.Dst.Addr().AsSlice()...)
+	for _, a := range [2]netip.Addr{k.Src.Addr(), k.Dst.Addr()} {
+		if a.Is4() {
+			four := a.As4()
+			buf = append(buf, four[:]...)
+			continue
+		}
+		sixteen := a.As16()
+		buf = append(buf, sixteen[:]...)
+	}
 	buf = append(buf, k.Protocol, 0)
 	switch k.Protocol {
 	case ProtoICMP, ProtoICMPv6, ProtoTCP, ProtoUDP:
 		buf = binary.BigEndian.AppendUint16(buf, k.Src.Port())
 		buf = binary.BigEndian.AppendUint16(buf, k.Dst.Port())
 	}
-	digest := sha1.Sum(buf)
-	return "1:" + base64.StdEncoding.EncodeToString(digest[:])
+	return sha1.Sum(buf)
 }
 
 // swap reports whether the specification's order puts the destination first:

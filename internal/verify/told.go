@@ -32,7 +32,7 @@ type Told struct {
 	Reason string        // TidingSettled: why the response is not valid; "": it is
 	RTT    time.Duration // TidingSettled
 	N      int           // how many packets; 1 but for TidingExpired
-	Other  uint32        // TidingJoined
+	Other  uint32        // TidingJoined; TidingBlocked: why, see inject.BlockedReason
 }
 
 // tidingsBytes is the ring's size where somebody listens: room for what half a
@@ -94,7 +94,7 @@ func (v *Verifier) toldOf(raw []byte) (Told, bool) {
 		}
 	case TidingExpired:
 		t.N = int(e.Other)
-	case TidingJoined:
+	case TidingJoined, TidingBlocked:
 		t.Other = e.Other
 	}
 	return t, true
