@@ -102,8 +102,8 @@ fuzz:
 	done
 
 # Ours and what one would use in its place, side by side: bench/results.json.
-bench:
-	@scripts/deps.sh $(DEPS_LAB) $(DEPS_TEST) $(DEPS_BENCH)
+bench: build
+	@scripts/deps.sh $(DEPS_LAB) $(DEPS_TEST) $(DEPS_BENCH) $(DEPS_IDS)
 	@$(GO) run ./bench $(if $(ONLY),-only $(ONLY))
 
 # Table II of the paper, redone: days, on one core. It goes on where it was stopped.

@@ -72,8 +72,8 @@ func TestCommittedResults(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("benchmarks of results.json (-want +got): run make bench\n%s", diff)
 	}
-	if len(r.Figures) != len(measured) {
-		t.Errorf("results.json has %d figures of %d: run make bench", len(r.Figures), len(measured))
+	if want := len(measured) + len(likenessFigures); len(r.Figures) != want {
+		t.Errorf("results.json has %d figures of %d: run make bench", len(r.Figures), want)
 	}
 }
 
@@ -96,6 +96,27 @@ func TestFiguresOf(t *testing.T) {
 	}
 	for name, bad := range map[string]string{"one is missing": said, "no number": said + strings.Replace(memory, "70.5", "much", 1), "no JSON": "ok"} {
 		if got, err := figuresOf([]byte(bad), 0, ""); err == nil {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+func TestLikenessOf(t *testing.T) {
+	const table = `[{"rates":[1000,1000,990],"percent":1,"fault":false},
+		{"rates":[0,3,0],"percent":0.3,"fault":true}, {"rates":[0,0,0.5],"percent":0.05,"fault":true}]`
+	got, err := likenessOf([]byte(table), 2, "2026-01-02")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []figure{
+		{Name: "likeness-difference", Value: 1, Limit: 2, Unit: "% between replayed and generated, at most", Load: 2, Date: "2026-01-02"},
+		{Name: "likeness-faults", Value: 0.5, Limit: 0, Unit: "of 1,000 generated, at most", Load: 2, Date: "2026-01-02"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("figures (-want +got):\n%s", diff)
+	}
+	for name, bad := range map[string]string{"no rows": "[]", "no JSON": "ok"} {
+		if got, err := likenessOf([]byte(bad), 0, ""); err == nil {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}

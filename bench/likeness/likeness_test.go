@@ -7,10 +7,16 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/gopacket"
+	"github.com/google/gopacket/layers"
+	"github.com/google/gopacket/pcapgo"
 
+	"pacgan-appliance/bench/traffic"
 	"pacgan-appliance/internal/lab/labtest"
+	"pacgan-appliance/internal/packet"
 )
 
 func TestMain(m *testing.M) { labtest.Main(m) }
@@ -100,10 +106,10 @@ func TestReadEVE(t *testing.T) {
 }
 
 func TestReadFields(t *testing.T) {
-	got, err := readFields([]byte("eth:ethertype:ip:tcp\t2097152\n" + // that a SYN begins a connection
-		"eth:ethertype:ip:tcp:http\t\n" +
-		"eth:ethertype:ip:tcp:http\t2097152,8388608\n" + // and that a checksum is wrong
-		"eth:ethertype:ip:udp\t\n"))
+	got, err := readFields([]byte("eth:ethertype:ip:tcp\t10.77.1.11\t2097152\n" + // that a SYN begins a connection
+		"eth:ethertype:ip:tcp:http\t10.77.2.80\t8388608\n" + // a server's
+		"eth:ethertype:ip:tcp:http\t10.77.1.11\t2097152,8388608\n" + // and that a checksum is wrong
+		"eth:ethertype:ip:udp\t10.77.1.11\t\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,8 +120,10 @@ func TestReadFields(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if got, err := readFields(nil); err == nil {
-		t.Errorf("of nothing: %v", got)
+	for _, bad := range []string{"", "eth:ethertype:ip:udp\n"} {
+		if got, err := readFields([]byte(bad)); err == nil {
+			t.Errorf("of %q: %v", bad, got)
+		}
 	}
 }
 
@@ -161,6 +169,70 @@ func TestJudge(t *testing.T) {
 			}
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestWrongChecksumsAreFaults has queries whose checksums are wrong read by the real programs.
+func TestWrongChecksumsAreFaults(t *testing.T) {
+	for _, name := range []string{"suricata", "tshark"} {
+		labtest.RequireProgram(t, name)
+	}
+	world, err := traffic.New("tools", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name   string
+		offset int // of the byte that is broken, once the sums are right
+		want   map[string]float64
+	}{
+		{"right", -1, map[string]float64{}},
+		{"of IP", 10, map[string]float64{"suricata: fault: alert SURICATA IPv4 invalid checksum": 1000, "tshark: fault: error or warning": 1000}},
+		{"of UDP", 26, map[string]float64{"suricata: fault: alert SURICATA UDPv4 invalid checksum": 1000, "tshark: fault: error or warning": 1000}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			queries, err := world.Packets("dns", 10)
+			if err != nil {
+				t.Fatal(err)
+			}
+			file := filepath.Join(t.TempDir(), "queries.pcap")
+			f, err := os.Create(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			pcap := pcapgo.NewWriter(f)
+			if err := pcap.WriteFileHeader(65535, layers.LinkTypeRaw); err != nil {
+				t.Fatal(err)
+			}
+			for i, q := range queries {
+				if err := packet.RepairChecksums(q); err != nil {
+					t.Fatal(err)
+				}
+				if c.offset >= 0 {
+					q[c.offset] ^= 0x40
+				}
+				at := time.Unix(1_700_000_000, int64(i)*1e6)
+				if err := pcap.WritePacket(gopacket.CaptureInfo{Timestamp: at, CaptureLength: len(q), Length: len(q)}, q); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got := map[string]float64{}
+			for _, o := range observers()[:2] {
+				said, err := o.read(t.Context(), file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for what, rate := range said {
+					if strings.HasPrefix(what, fault) {
+						got[o.name+": "+what] = rate
+					}
+				}
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("faults (-want +got):\n%s", diff)
 			}
 		})
 	}
