@@ -2,14 +2,18 @@ package lab_test
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"pacgan-appliance/internal/dataset"
 	"pacgan-appliance/internal/lab"
 	"pacgan-appliance/internal/lab/labtest"
+	"pacgan-appliance/internal/packet"
 )
 
 // mustEvents counts what the sensor said: flows by the protocol that it parsed in them, alerts by what they
@@ -82,5 +86,40 @@ func must(tb testing.TB, err error) {
 	tb.Helper()
 	if err != nil {
 		tb.Fatal(err)
+	}
+}
+
+// TestTapeHasEveryPacket counts what tcpdump wrote of requests that were all answered, the last one too.
+func TestTapeHasEveryPacket(t *testing.T) {
+	labtest.RequireProgram(t, "tcpdump")
+	const n = 300
+	l := mustLab(t, lab.Options{Ports: 50})
+	file := filepath.Join(t.TempDir(), "tape.pcap")
+	must(t, lab.Tape(t.Context(), lab.GatewayWAN, file, func() error {
+		_, err := l.Client(t.Context(), "dns", n)
+		return err
+	}))
+	captured, _, err := dataset.ReadFile(file, "")
+	must(t, err)
+	ports := map[uint16]bool{}
+	for _, c := range captured {
+		ip, err := packet.IPOf(c.Frame)
+		must(t, err)
+		p, err := packet.ParseIP(ip)
+		must(t, err)
+		if flow := packet.FlowOf(p); lab.LANNetwork().Contains(p.Src()) {
+			ports[flow.Src.Port()] = true
+		}
+	}
+	if len(captured) != 2*n || len(ports) > 50 {
+		t.Errorf("%d packets from %d ports, want %d from at most 50", len(captured), len(ports), 2*n)
+	}
+	failed := errors.New("no traffic")
+	if err := lab.Tape(t.Context(), lab.GatewayWAN, file, func() error { return failed }); !errors.Is(err, failed) {
+		t.Errorf("error %v, want %v", err, failed)
+	}
+	err = lab.Tape(t.Context(), "nosuch0", file, func() error { return failed })
+	if want := "tcpdump: nosuch0: No such device exists"; !strings.HasPrefix(errText(err), want) {
+		t.Errorf("error %q, want %q", errText(err), want)
 	}
 }

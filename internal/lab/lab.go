@@ -58,6 +58,7 @@ func ParseServers(s string) (Servers, error) {
 type Options struct {
 	Servers Servers // "": Embedded
 	Seed    uint64  // of everything that the clients choose
+	Ports   int     // how many the clients draw theirs from, so that they use them again soon; 0: the kernel's own range
 	LogDir  string  // where servers keep logs and configs; "": a temporary directory, removed by Close
 }
 
@@ -187,7 +188,7 @@ func (l *Lab) plug(r *role, near, far string, side plan.Side) (pid string, err e
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	args := SetupArgs{Servers: l.options.Servers, LogDir: l.options.LogDir}
+	args := SetupArgs{Servers: l.options.Servers, Ports: l.options.Ports, LogDir: l.options.LogDir}
 	if err := r.call(ctx, "Setup", args, &pid); err != nil {
 		return "", err
 	}

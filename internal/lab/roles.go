@@ -59,6 +59,7 @@ func RoleMain() (handled bool, code int) {
 // SetupArgs tells a role what it is part of.
 type SetupArgs struct {
 	Servers Servers
+	Ports   int
 	LogDir  string
 }
 
@@ -99,12 +100,18 @@ func newServers(a SetupArgs) (server.Set, error) {
 	return server.NewEmbedded(a.LogDir)
 }
 
+// firstPort is the first of the clients' ports where Options.Ports bounds them.
+const firstPort = 40000
+
 // newClients makes the set of clients that options ask for, and sets what their kernel adds to them.
 func newClients(a SetupArgs) (*client.Set, error) {
 	// Everybody may open ICMP datagram sockets, as on systems with systemd.
 	sysctls := map[string]string{"ipv4/ping_group_range": "0 2147483647"}
 	if a.Servers != System {
 		sysctls["ipv4/tcp_timestamps"] = "0" // with them no GET fits the paper's 98 bytes
+	}
+	if a.Ports > 0 {
+		sysctls["ipv4/ip_local_port_range"] = fmt.Sprintf("%d %d", firstPort, firstPort+a.Ports-1)
 	}
 	if err := veth.Sysctls(sysctls); err != nil {
 		return nil, err
