@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -21,6 +22,7 @@ type scoreOptions struct {
 	window   time.Duration
 	required []string
 	json     string
+	report   string
 }
 
 const (
@@ -38,7 +40,7 @@ are recall, precision, f1, mcc, false_alerts (per benign flow), detected (per fl
 detect_p99 (seconds). "recall(LABEL, NAME) >= 0.95" is about one sensor; "recall() >= 0.95" about all labels.`
 
 	scoreExample = `  pacgan-appliance score --truth /var/lib/pacgan-appliance/truth --eve /var/log/suricata/eve.json
-  pacgan-appliance score --truth truth --eve old=old/eve.json --eve new=new/eve.json
+  pacgan-appliance score --truth truth --eve old=old/eve.json --eve new=new/eve.json --report report.html
   pacgan-appliance score --truth truth --zeek notice.log --zeek conn.log --json score.json
   pacgan-appliance score --truth truth --eve eve.json --require 'recall(sqli) >= 0.95' --require 'false_alerts(dns) <= 0.005'`
 )
@@ -69,11 +71,13 @@ func (p *Program) scoreCommand() *cobra.Command {
 	flags.DurationVar(&o.window, "window", score.DefaultWindow, "from a flow's start to its last alert")
 	flags.StringArrayVar(&o.required, "require", nil, "what must hold, such as `'recall(LABEL) >= 0.95'`; repeatable")
 	flags.StringVar(&o.json, "json", "", "write all figures to this `file`")
+	flags.StringVar(&o.report, "report", "", "write all figures, with pictures, to this HTML `file`")
 	completeFiles(cmd, "truth", "jsonl")
 	completeFiles(cmd, "eve", "json")
 	completeFiles(cmd, "zeek", "log")
 	completeFiles(cmd, "snort", "txt", "json")
 	completeFiles(cmd, "json", "json")
+	completeFiles(cmd, "report", "html")
 	return cmd
 }
 
@@ -107,7 +111,20 @@ func (p *Program) score(ctx context.Context, o scoreOptions) error {
 			return fmt.Errorf("score: %w", err)
 		}
 	}
+	if o.report != "" {
+		if err := writeScorePage(o.report, s); err != nil {
+			return fmt.Errorf("score: %w", err)
+		}
+	}
 	return checkRequired(s, required)
+}
+
+func writeScorePage(path string, s *score.Score) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(score.WriteReport(f, s), f.Close())
 }
 
 // checkRequired names all that is not met in one line.

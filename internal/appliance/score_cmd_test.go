@@ -56,13 +56,16 @@ func TestScoreCommand(t *testing.T) {
 			var out, errs bytes.Buffer
 			p := Program{Version: "test", Stdout: &out, Stderr: &errs}
 			report := filepath.Join(t.TempDir(), "score.json")
-			code := p.Run(t.Context(), append([]string{"score", "--truth", truthFile, "--json", report}, tt.args...))
+			code := p.Run(t.Context(), append([]string{"score", "--truth", truthFile, "--json", report, "--report", report + ".html"}, tt.args...))
 			if code != tt.code || errs.String() != tt.want {
 				t.Errorf("exit code %d, want %d; standard error:\n%swant:\n%s", code, tt.code, errs.String(), tt.want)
 			}
 			if tt.code == ExitDone {
 				if text, err := os.ReadFile(report); err != nil || !strings.Contains(string(text), `"id": "1:7"`) || !strings.Contains(out.String(), "1:7") {
 					t.Errorf("report: %v\n%s\n%s", err, text, out.String())
+				}
+				if page, err := os.ReadFile(report + ".html"); err != nil || !bytes.Contains(page, []byte("LOCAL sqli")) {
+					t.Errorf("page: %v\n%s", err, page)
 				}
 			}
 		})

@@ -40,7 +40,7 @@ func newJoin(a *alerts, offset, window int64, t *tally) *join {
 
 // add takes up the next flow.
 func (j *join) add(f *flow) {
-	j.tally.flow(f.class, f.ending)
+	j.tally.flow(f.class, f.ending, f.start)
 	n, ok := j.of(f)
 	if !ok {
 		return
@@ -79,6 +79,6 @@ func (j *join) settle(n int32, until int64) {
 		j.tally.fired(one.signature, last.class, j.serial)
 	}
 	if first != math.MaxInt64 {
-		j.tally.alerted(last.class, last.ending, first-last.start)
+		j.tally.alerted(last.class, last.ending, last.start, first-last.start)
 	}
 }

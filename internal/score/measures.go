@@ -79,7 +79,9 @@ func newSensor(j *join, offset Offset, classes []class) Sensor {
 		all = Confusion{all.TP + one.TP, all.FP + one.FP, all.FN + one.FN, all.TN + one.TN}
 	}
 	for n, c := range classes {
-		s.Labels = append(s.Labels, newLabel(c, j.tally.class(int32(n)), all))
+		l := newLabel(c, j.tally.class(int32(n)), all)
+		l.Timeline = j.tally.time.moments(n)
+		s.Labels = append(s.Labels, l)
 	}
 	s.All = measuresOf(all)
 	slices.SortFunc(s.Labels, func(x, y Label) int { return cmp.Compare(x.Name, y.Name) })
@@ -99,6 +101,7 @@ func confusion(c class, t *classTally) Confusion {
 }
 
 func newLabel(c class, t *classTally, all Confusion) Label {
+	slices.Sort(t.times)
 	own := confusion(c, t)
 	if c.malicious {
 		own.FP, own.TN = all.FP, all.TN
@@ -107,6 +110,9 @@ func newLabel(c class, t *classTally, all Confusion) Label {
 		Name: c.label, Malicious: c.malicious, Apart: map[string]Apart{}, Measures: measuresOf(own),
 		Detected:  shareOf(t.alerted[scored], t.flows[scored]),
 		DetectP50: secondsOf(quantile(t.times, 0.50)), DetectP99: secondsOf(quantile(t.times, 0.99)),
+	}
+	for i := 0; i <= 20 && len(t.times) > 0; i++ {
+		l.Detect = append(l.Detect, secondsOf(quantile(t.times, float64(i)/20)))
 	}
 	for e := scored + 1; e < endings; e++ {
 		if t.flows[e] > 0 {

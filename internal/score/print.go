@@ -7,6 +7,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"pacgan-appliance/internal/chart"
 )
 
 // shownSignatures is how many signatures the table has of a sensor.
@@ -15,7 +17,7 @@ const shownSignatures = 20
 // Write writes the score for a person.
 func Write(w io.Writer, s *Score) error {
 	b := &strings.Builder{}
-	fmt.Fprintf(b, "Truth: %s records of %d files, %s to %s\n", grouped(s.Truth.Records), len(s.Truth.Files),
+	fmt.Fprintf(b, "Truth: %s records of %d files, %s to %s\n", chart.Grouped(s.Truth.Records), len(s.Truth.Files),
 		s.Truth.From.Format(time.RFC3339), s.Truth.To.Format(time.RFC3339))
 	if s.Truth.Torn > 0 {
 		fmt.Fprintf(b, "warning: %d files of truth end in a line that is cut off: it is left out\n", s.Truth.Torn)
@@ -29,7 +31,7 @@ func Write(w io.Writer, s *Score) error {
 
 func writeSensor(b *strings.Builder, s *Sensor) {
 	fmt.Fprintf(b, "\n%s (%s): %s alerts in %s lines, %s of them foreign; its clock: %s\n",
-		s.Name, s.Kind, grouped(s.Alerts), grouped(s.Events), grouped(s.Foreign), s.Offset)
+		s.Name, s.Kind, chart.Grouped(s.Alerts), chart.Grouped(s.Events), chart.Grouped(s.Foreign), s.Offset)
 	if s.Torn > 0 {
 		fmt.Fprintf(b, "warning: %d of its files end in a line that is cut off: it is left out\n", s.Torn)
 	}
@@ -38,23 +40,23 @@ func writeSensor(b *strings.Builder, s *Sensor) {
 	row("label", "malicious", "flows", "alerted", "rate", "95 % interval", "apart", "detect p50", "p99", "TP", "FP", "FN", "TN", "precision", "recall", "F1", "MCC")
 	for i := range s.Labels {
 		l := &s.Labels[i]
-		cells := []string{l.Name, yes(l.Malicious), grouped(l.Detected.Of), grouped(l.Detected.Hits), percent(l.Detected.Rate), interval(l.Detected), grouped(l.apart()),
+		cells := []string{l.Name, yes(l.Malicious), chart.Grouped(l.Detected.Of), chart.Grouped(l.Detected.Hits), percent(l.Detected.Rate), interval(l.Detected), chart.Grouped(l.apart()),
 			l.detect(l.DetectP50), l.detect(l.DetectP99)}
 		if l.Malicious {
 			cells = append(cells, l.cells()...)
 		} else {
-			cells = append(cells, "-", grouped(l.FP), "-", grouped(l.TN), "-", "-", "-", "-")
+			cells = append(cells, "-", chart.Grouped(l.FP), "-", chart.Grouped(l.TN), "-", "-", "-", "-")
 		}
 		row(cells...)
 	}
-	row(append([]string{"all", "", grouped(s.All.TP + s.All.FP + s.All.FN + s.All.TN), grouped(s.All.TP + s.All.FP), "", "", "", "", ""}, s.All.cells()...)...)
+	row(append([]string{"all", "", chart.Grouped(s.All.TP + s.All.FP + s.All.FN + s.All.TN), chart.Grouped(s.All.TP + s.All.FP), "", "", "", "", ""}, s.All.cells()...)...)
 	t.Flush() // into memory: no error
 	writeSignatures(b, s)
 }
 
 func (m *Measures) cells() []string {
 	return []string{
-		grouped(m.TP), grouped(m.FP), grouped(m.FN), grouped(m.TN), figure(m.Precision.Rate), figure(m.Recall.Rate), figure(m.F1), figure(m.MCC),
+		chart.Grouped(m.TP), chart.Grouped(m.FP), chart.Grouped(m.FN), chart.Grouped(m.TN), figure(m.Precision.Rate), figure(m.Recall.Rate), figure(m.F1), figure(m.MCC),
 	}
 }
 
@@ -77,10 +79,10 @@ func writeSignatures(b *strings.Builder, s *Sensor) {
 func (s *Signature) On() string {
 	var on []string
 	for _, f := range s.Fired {
-		on = append(on, f.Label+" "+grouped(f.Flows))
+		on = append(on, f.Label+" "+chart.Grouped(f.Flows))
 	}
 	if s.Foreign > 0 {
-		on = append(on, "foreign "+grouped(s.Foreign))
+		on = append(on, "foreign "+chart.Grouped(s.Foreign))
 	}
 	return strings.Join(on, ", ")
 }
@@ -91,11 +93,11 @@ func (o Offset) String() string {
 	case o.Pairs == 0:
 		return "not compared, since no alert belongs to a flow"
 	case o.Applied == 0:
-		return fmt.Sprintf("as ours; alerts follow their flows by %s (median of %s)", rounded(o.Median), grouped(uint64(o.Pairs)))
+		return fmt.Sprintf("as ours; alerts follow their flows by %s (median of %s)", rounded(o.Median), chart.Grouped(uint64(o.Pairs)))
 	case o.Applied < 0:
-		return fmt.Sprintf("%s behind ours, by %s alerts", rounded(-o.Applied), grouped(uint64(o.Pairs)))
+		return fmt.Sprintf("%s behind ours, by %s alerts", rounded(-o.Applied), chart.Grouped(uint64(o.Pairs)))
 	}
-	return fmt.Sprintf("%s ahead of ours, by %s alerts", rounded(o.Applied), grouped(uint64(o.Pairs)))
+	return fmt.Sprintf("%s ahead of ours, by %s alerts", rounded(o.Applied), chart.Grouped(uint64(o.Pairs)))
 }
 
 func rounded(d time.Duration) time.Duration {
@@ -166,13 +168,4 @@ func printable(s string) string {
 		}
 		return r
 	}, s)
-}
-
-// grouped writes 1234567 as 1,234,567.
-func grouped(n uint64) string {
-	s := strconv.FormatUint(n, 10)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
 }

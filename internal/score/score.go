@@ -75,8 +75,19 @@ type Label struct {
 	// Time to detect: from the flow's start to its first alert; 0 without alerts.
 	DetectP50 Seconds `json:"detect_p50_s"`
 	DetectP99 Seconds `json:"detect_p99_s"`
-	Detected  Share   `json:"detected"` // flows with an alert, of all that count
+	// Detect are the times to detect at 0, 5, ... 100 % of the alerted flows.
+	Detect   []Seconds `json:"detect_s,omitempty"`
+	Detected Share     `json:"detected"` // flows with an alert, of all that count
+	Timeline []Moment  `json:"timeline,omitempty"`
 	Measures
+}
+
+// Moment is a stretch of time.
+type Moment struct {
+	Start   time.Time `json:"start"`
+	Seconds Seconds   `json:"seconds"`
+	Flows   uint64    `json:"flows"` // that count
+	Alerted uint64    `json:"alerted"`
 }
 
 // Apart counts flows that were not answered.

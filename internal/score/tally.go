@@ -1,12 +1,11 @@
 package score
 
-import "slices"
-
 // tally counts what one sensor made of the flows.
 type tally struct {
 	classes []classTally
 	rules   []ruleTally // by signature
 	others  uint64      // alerts that belong to no flow
+	time    timeline    // of the scored flows
 }
 
 // classTally counts one class's flows.
@@ -37,7 +36,12 @@ func (t *tally) rule(n int32) *ruleTally {
 }
 
 // flow counts a flow of the truth.
-func (t *tally) flow(class int32, e ending) { t.class(class).flows[e]++ }
+func (t *tally) flow(class int32, e ending, start int64) {
+	t.class(class).flows[e]++
+	if e == scored {
+		t.time.add(class, start, 1, 0)
+	}
+}
 
 // fired counts an alert that belongs to the flow with this serial.
 func (t *tally) fired(signature, class int32, serial uint64) {
@@ -56,19 +60,19 @@ func (t *tally) foreign(signature int32) {
 }
 
 // alerted counts a flow that has alerts, after how many ns the first.
-func (t *tally) alerted(class int32, e ending, after int64) {
+func (t *tally) alerted(class int32, e ending, start, after int64) {
 	c := t.class(class)
 	c.alerted[e]++
 	if e == scored {
+		t.time.add(class, start, 0, 1)
 		c.times = append(c.times, max(0, after))
 	}
 }
 
-// quantile is the q-th quantile of times, 0 where there are none.
+// quantile is the q-th quantile of sorted times, 0 where there are none.
 func quantile(times []int64, q float64) int64 {
 	if len(times) == 0 {
 		return 0
 	}
-	slices.Sort(times)
 	return times[min(int(q*float64(len(times))), len(times)-1)]
 }

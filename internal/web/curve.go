@@ -7,6 +7,8 @@ import (
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"pacgan-appliance/internal/chart"
 )
 
 const curveWidth, curveHeight = vg.Length(540), vg.Length(180)
@@ -36,7 +38,7 @@ func distanceCurve(of Curve) (template.HTML, error) {
 	if len(of.Checkpoints) < 2 {
 		return "", nil
 	}
-	p := newPlot()
+	p := chart.NewPlot()
 	var points plotter.XYs
 	lowest, highest := of.Checkpoints[0].Distance, of.Checkpoints[0].Distance
 	if of.Floor > 0 {
@@ -50,21 +52,21 @@ func distanceCurve(of Curve) (template.HTML, error) {
 	bottom, top := max(0, lowest-room), highest+room
 	end := points[len(points)-1].X
 	if of.Floor > 0 {
-		style := draw.LineStyle{Color: class("floor"), Width: 1.5, Dashes: []vg.Length{4, 3}}
-		if err := addLine(p, plotter.XYs{{X: points[0].X, Y: of.Floor}, {X: end, Y: of.Floor}}, style, plotter.NoStep); err != nil {
+		style := draw.LineStyle{Color: chart.Class("floor"), Width: 1.5, Dashes: []vg.Length{4, 3}}
+		if err := chart.AddLine(p, plotter.XYs{{X: points[0].X, Y: of.Floor}, {X: end, Y: of.Floor}}, style, plotter.NoStep); err != nil {
 			return "", err
 		}
 	}
 	chosen := float64(of.Chosen)
-	if err := addLine(p, plotter.XYs{{X: chosen, Y: bottom}, {X: chosen, Y: top}}, stroke("chosen"), plotter.NoStep); err != nil {
+	if err := chart.AddLine(p, plotter.XYs{{X: chosen, Y: bottom}, {X: chosen, Y: top}}, chart.Stroke("chosen"), plotter.NoStep); err != nil {
 		return "", err
 	}
-	if err := addLine(p, points, stroke("rate"), plotter.NoStep); err != nil {
+	if err := chart.AddLine(p, points, chart.Stroke("rate"), plotter.NoStep); err != nil {
 		return "", err
 	}
 	p.Y.Min, p.Y.Max = bottom, top
 	title := fmt.Sprintf("distance from validation packets over %g steps", end)
-	return drawing(p, curveWidth, curveHeight, title, nil), nil
+	return chart.Drawing(p, curveWidth, curveHeight, title, nil), nil
 }
 
 // lossCurve draws what the critic and the generator minimise.
@@ -72,19 +74,19 @@ func lossCurve(losses []Losses) (template.HTML, error) {
 	if len(losses) < 2 {
 		return "", nil
 	}
-	p := newPlot()
+	p := chart.NewPlot()
 	var critic, generator plotter.XYs
 	for _, l := range losses {
 		critic = append(critic, plotter.XY{X: float64(l.Step), Y: l.Critic})
 		generator = append(generator, plotter.XY{X: float64(l.Step), Y: l.Generator})
 	}
-	if err := addLine(p, critic, stroke("critic"), plotter.NoStep); err != nil {
+	if err := chart.AddLine(p, critic, chart.Stroke("critic"), plotter.NoStep); err != nil {
 		return "", err
 	}
-	if err := addLine(p, generator, stroke("generator"), plotter.NoStep); err != nil {
+	if err := chart.AddLine(p, generator, chart.Stroke("generator"), plotter.NoStep); err != nil {
 		return "", err
 	}
 	p.X.Min = 0
 	title := fmt.Sprintf("losses of critic and generator up to step %d", losses[len(losses)-1].Step)
-	return drawing(p, curveWidth, curveHeight, title, nil), nil
+	return chart.Drawing(p, curveWidth, curveHeight, title, nil), nil
 }

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"pacgan-appliance/internal/chart"
 )
 
 //go:embed static
@@ -44,7 +46,7 @@ type fragment struct {
 
 func newPage(o Options) (*page, error) {
 	t, err := template.New("").Funcs(template.FuncMap{
-		"percent": percent, "count": grouped, "ago": ago, "brief": brief, "rtt": rtt,
+		"percent": chart.Percent, "count": chart.Grouped, "ago": ago, "brief": brief, "rtt": rtt,
 	}).ParseFS(templates, "templates/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("web: page: %w", err)

@@ -27,7 +27,7 @@ type worst struct {
 // row is one label on the page.
 type row struct {
 	Label
-	Chart   *chart // nil without a history
+	Chart   *labelChart // nil without a history
 	Recent  []recent
 	Losses  []reason // how packets ended that were not answered
 	Stretch Span

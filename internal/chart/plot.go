@@ -1,4 +1,4 @@
-package web
+package chart
 
 import (
 	"fmt"
@@ -10,15 +10,15 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// tickSize is the height of the figures on the axes, in units of the drawing.
+// tickSize is the height of the figures on the axes, in units of the Drawing.
 const tickSize = 10
 
 // margin is room at both sides for figures that the page's font makes wider
 // than the one that gonum measures.
 const margin = 10
 
-// newPlot is an empty plot in the page's style: no frame, faint lines across.
-func newPlot() *plot.Plot {
+// NewPlot is an empty plot in the page's style: no frame, faint lines across.
+func NewPlot() *plot.Plot {
 	p := plot.New()
 	p.BackgroundColor = nil
 	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
@@ -31,29 +31,29 @@ func newPlot() *plot.Plot {
 	p.Y.LineStyle.Width = 0
 	grid := plotter.NewGrid()
 	grid.Vertical.Color = nil
-	grid.Horizontal = draw.LineStyle{Color: class("grid"), Width: 1}
+	grid.Horizontal = draw.LineStyle{Color: Class("grid"), Width: 1}
 	p.Add(grid)
 	return p
 }
 
-// stroke is a line's style.
-func stroke(as class) draw.LineStyle { return draw.LineStyle{Color: as, Width: 2} }
+// Stroke is a line's style.
+func Stroke(as Class) draw.LineStyle { return draw.LineStyle{Color: as, Width: 2} }
 
-// drawing is a plot as SVG. over, if not nil, adds what lies over it, given
+// Drawing is a plot as SVG. over, if not nil, adds what lies over it, given
 // the plot's own part of the canvas.
-func drawing(p *plot.Plot, width, height vg.Length, title string, over func(*svgCanvas, draw.Canvas)) template.HTML {
-	svg := newSVGCanvas(height)
+func Drawing(p *plot.Plot, width, height vg.Length, title string, over func(*Canvas, draw.Canvas)) template.HTML {
+	svg := newCanvas(height)
 	canvas := draw.NewCanvas(svg, width, height)
 	p.Draw(canvas)
 	if over != nil {
 		over(svg, p.DataCanvas(canvas))
 	}
 	return template.HTML(fmt.Sprintf(`<svg viewBox="-%d 0 %s %s" role="img" aria-label="%s">%s</svg>`,
-		margin, decimal(width+2*margin), decimal(height), template.HTMLEscapeString(title), svg.out.String()))
+		margin, Decimal(width+2*margin), Decimal(height), template.HTMLEscapeString(title), svg.out.String()))
 }
 
-// addLine adds a line through points; points that are not finite are an error.
-func addLine(p *plot.Plot, points plotter.XYs, style draw.LineStyle, steps plotter.StepKind) error {
+// AddLine adds a line through points; points that are not finite are an error.
+func AddLine(p *plot.Plot, points plotter.XYs, style draw.LineStyle, steps plotter.StepKind) error {
 	line, err := plotter.NewLine(points)
 	if err != nil {
 		return err
