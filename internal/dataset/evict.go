@@ -1,7 +1,6 @@
 package dataset
 
 import (
-	"fmt"
 	"os"
 	"slices"
 )
@@ -48,7 +47,7 @@ func (s *Store) evictOldest(one *series) error {
 	oldest := one.files[0]
 	path := one.pathOf(oldest)
 	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
-		return fmt.Errorf("dataset: make room: %w", err)
+		return unwritable(path, err)
 	}
 	one.files = slices.Delete(one.files, 0, 1) // in place: the list must not walk through memory
 	one.unsynced = slices.DeleteFunc(one.unsynced, func(p string) bool { return p == path })

@@ -22,9 +22,10 @@ import (
 
 // Errors of Store.
 var (
-	// ErrFull says that the disk takes no more. What was stored stays; packets
-	// are dropped and counted until there is room.
-	ErrFull = errors.New("no space left on the disk")
+	// ErrFull says that the disk takes no more, whether it is full, read only or
+	// broken. What was stored stays; packets are dropped and counted until it
+	// takes some again.
+	ErrFull = errors.New("the disk takes no packets")
 	// ErrReadOnly says that the Store came from OpenReadOnly.
 	ErrReadOnly = errors.New("dataset is open for reading only")
 	// ErrClosed says that Close was called.
@@ -63,8 +64,9 @@ type Store struct {
 	labels   map[string]*series
 	stats    Stats
 	total    int64     // bytes of all files, buffers included
-	told     bool      // Append has said that the disk is full, and it still is
-	retry    time.Time // when to try a full disk again
+	told     bool      // Append has said that the disk takes nothing, and it still does not
+	retry    time.Time // when to try such a disk again
+	refusal  error     // what it said
 }
 
 // Stats say what a store did since it was opened.
@@ -166,7 +168,7 @@ func (s *Store) Append(p packet.Packet) error {
 	}
 	need := int64(recordHeaderBytes + len(p.Frame))
 	if err := s.makeRoom(need); err != nil {
-		return err
+		return s.drop(err)
 	}
 	next := one.size()+need > s.fileMax && one.last().count > 0
 	if next || one.pending() >= bufferBytes {
@@ -176,7 +178,7 @@ func (s *Store) Append(p packet.Packet) error {
 	}
 	if next {
 		if err := one.rotate(); err != nil {
-			return err
+			return s.drop(unwritable(one.path(), err))
 		}
 		need += fileHeaderBytes
 	}
@@ -216,23 +218,46 @@ func (s *Store) writable(label string) (*series, error) {
 	}
 }
 
-// write empties a series' buffer into its file; where the disk was found full
-// a moment ago it does not try again.
+// write empties a series' buffer into its file; where the disk took nothing a
+// moment ago it does not try again.
 func (s *Store) write(one *series) error {
-	full := fmt.Errorf("dataset %s: %w: packets are dropped until there is room; free some, or lower state.max_bytes", one.path(), ErrFull)
 	if time.Now().Before(s.retry) {
-		return full
+		return unwritable(one.path(), s.refusal)
 	}
 	err := one.flush()
-	switch {
-	case err == nil:
+	if err == nil {
 		s.told, s.retry = false, time.Time{}
 		return nil
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		s.retry = time.Now().Add(retryWhileFull)
-		return full
 	}
-	return fmt.Errorf("dataset %s: %w", one.path(), reason(err))
+	if err = unwritable(one.path(), err); errors.Is(err, ErrFull) {
+		s.retry, s.refusal = time.Now().Add(retryWhileFull), err
+	}
+	return err
+}
+
+// refusals are what a disk says that takes nothing, for now or for ever.
+var refusals = []struct {
+	errno  syscall.Errno
+	advice string
+}{
+	{syscall.ENOSPC, "free some, or lower state.max_bytes"},
+	{syscall.EDQUOT, "free some, or lower state.max_bytes"},
+	{syscall.EROFS, "see why it is read only"},
+	{syscall.EIO, "see the kernel's log, and replace it"},
+}
+
+// unwritable names what a file could not be written for, as ErrFull where that
+// is the disk's matter.
+func unwritable(path string, err error) error {
+	if errors.Is(err, ErrFull) {
+		return err
+	}
+	for _, r := range refusals {
+		if errors.Is(err, r.errno) {
+			return fmt.Errorf("dataset %s: %v: %w: packets are dropped until it does; %s", path, r.errno, ErrFull, r.advice)
+		}
+	}
+	return fmt.Errorf("dataset %s: %w", path, reason(err))
 }
 
 // Flush hands everything to the operating system: it survives a crash of the

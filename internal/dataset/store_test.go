@@ -257,7 +257,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	names := mustNames(t, filepath.Join(dir, "data", "dns"))
 	path := filepath.Join(dir, "data", "dns", names[len(names)-1])
-	want := "dataset " + path + ": no space left on the disk: packets are dropped until there is room; free some, or lower state.max_bytes"
+	want := "dataset " + path + ": no space left on device: the disk takes no packets: packets are dropped until it does; free some, or lower state.max_bytes"
 	if len(errs) != 1 || !errors.Is(errs[0], ErrFull) || errs[0].Error() != want {
 		t.Errorf("errors %q, want one: %s", errs, want)
 	}
@@ -286,6 +286,42 @@ func TestFullDisk(t *testing.T) {
 	}
 	if diff := cmp.Diff(append(wantNumbers, offered), got); diff != "" || len(got) < 200 {
 		t.Errorf("packets after the full disk (-want +got):\n%s", diff)
+	}
+}
+
+// TestReadOnlyDisk: a directory that becomes read only costs packets, which are
+// counted, and what was stored stays; when it takes files again it goes on.
+func TestReadOnlyDisk(t *testing.T) {
+	labtest.RequireRoot(t)
+	dir := t.TempDir()
+	s := mustOpen(t, Options{Dir: dir, Labels: []string{"dns"}})
+	label := filepath.Join(dir, "dns")
+	if err := errors.Join(unix.Mount(label, label, "", unix.MS_BIND, ""), unix.Mount("", label, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, "")); err != nil {
+		t.Fatal(err)
+	}
+	var errs []error
+	const offered = 2000
+	for i := range offered {
+		if err := s.Append(testPacket("dns", i, 1000)); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if len(errs) != 1 || !errors.Is(errs[0], ErrFull) || !strings.Contains(errs[0].Error(), "read-only file system: the disk takes no packets") {
+		t.Errorf("errors %q, want one that says that the disk is read only", errs)
+	}
+	stats := s.Stats()
+	if stats.Stored+stats.Dropped != offered || stats.Dropped == 0 {
+		t.Errorf("stats %+v", stats)
+	}
+	if err := unix.Unmount(label, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Sync(); err != nil {
+		t.Errorf("Sync once it is writable: %v", err)
+	}
+	mustAppend(t, s, testPackets("dns", offered, offered+1, 1000))
+	if got := len(mustRead(t, s, "dns", 0)); got != stats.Stored+1 {
+		t.Errorf("%d packets are read, %d were stored", got, stats.Stored+1)
 	}
 }
 
