@@ -20,6 +20,7 @@ import (
 	"pacgan-appliance/internal/config"
 	"pacgan-appliance/internal/control"
 	"pacgan-appliance/internal/dataset"
+	"pacgan-appliance/internal/links"
 	"pacgan-appliance/internal/model"
 	"pacgan-appliance/internal/packet"
 	"pacgan-appliance/internal/quality"
@@ -57,6 +58,7 @@ type service struct {
 	store   *dataset.Store
 	tap     *tap
 	wire    *wire
+	links   *links.Watch // lan and wan
 	control *control.Server
 	page    pageSocket
 	history *web.History
@@ -154,6 +156,9 @@ func openService(cfg config.Config, o serviceOptions, log *slog.Logger) (_ *serv
 		return nil, err
 	}
 	s.valve.injector = s.wire.injector
+	if s.links, err = links.New(cfg.Gateway.LAN, cfg.Gateway.WAN); err != nil {
+		return nil, err
+	}
 	if err := s.keepPause(); err != nil {
 		return nil, err
 	}
@@ -255,6 +260,7 @@ func (s *service) jobs() []job {
 		{"verifier", atOnce(func(ctx context.Context) error { return s.wire.verifier.Run(ctx, s.wire.deliver) }), s.verifierAlive},
 		{"trainer", atOnce(s.trainAlways), s.trainer.alive},
 		{"injector", atOnce(s.valve.run), s.valve.alive},
+		{"interfaces", atOnce(s.watchLinks), nil},
 		{"control", atOnce(func(ctx context.Context) error { return s.control.Run(ctx, s) }), s.controlAlive},
 		{"web", s.serveWeb, s.page.alive},
 		{"history", s.remember, s.remembered.alive},

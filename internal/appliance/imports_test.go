@@ -49,6 +49,7 @@ var mayImport = map[string][]string{
 	"internal/lab/sandbox": {},
 	"internal/lab/server":  {"internal/lab/plan", "internal/lab/program"},
 	"internal/lab/veth":    {},
+	"internal/links":       {},
 	"internal/model":       {"internal/encoding", "internal/sgemm"},
 	"internal/oldkernel":   {},
 	"internal/packet":      {},
