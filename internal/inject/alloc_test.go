@@ -2,6 +2,7 @@ package inject
 
 import (
 	"hash/maphash"
+	"sync/atomic"
 	"testing"
 
 	"github.com/vishvananda/netlink"
@@ -69,9 +70,10 @@ func sendWithoutAllocating(t *testing.T, s *sender) {
 // flow is remembered from the first on.
 func TestConversingAllocatesNothing(t *testing.T) {
 	c := &conversations{
-		ledger: newLedger(int(labels), nobody{}), secret: seed(), timeout: DefaultTimeout, mss: 1460,
+		ledger: newLedger(int(labels), nobody{}), secret: seed(), timeout: DefaultTimeout, mtu: new(atomic.Int64),
 		slots: make([]*conversation, 4), byFlow: map[tuple]*conversation{}, freed: make(chan struct{}, 1),
 	}
+	c.mtu.Store(1500)
 	c.free = append(c.free, 0, 1, 2, 3)
 	c.sender = pairedSender(t)
 	generated := generatedGet(t)

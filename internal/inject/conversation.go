@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pacgan-appliance/internal/packet"
@@ -78,7 +79,7 @@ type conversations struct {
 	ledger  *ledger
 	secret  maphash.Seed
 	timeout time.Duration
-	mss     uint16
+	mtu     *atomic.Int64
 	slots   []*conversation // by the id's lower half; made when first used
 	free    []int
 	byFlow  map[tuple]*conversation // the newest of each flow
@@ -94,7 +95,7 @@ type conversations struct {
 func newConversations(in *Injector) (*conversations, error) {
 	c := &conversations{
 		ledger: in.ledger, secret: maphash.MakeSeed(), timeout: in.options.Timeout,
-		mss: uint16(min(in.wire.MTU, 65535) - 40), slots: make([]*conversation, in.options.Conversations),
+		mtu: &in.mtu, slots: make([]*conversation, in.options.Conversations),
 		byFlow: map[tuple]*conversation{}, freed: make(chan struct{}, 1), began: make(chan struct{}, 1),
 	}
 	for slot := range c.slots {
@@ -107,6 +108,9 @@ func newConversations(in *Injector) (*conversations, error) {
 	c.sender = newSender(attended{p, &in.gate}, in.ledger, c.unsent)
 	return c, nil
 }
+
+// mss is the longest segment that the wire takes (RFC 6691).
+func (c *conversations) mss() uint16 { return uint16(min(c.mtu.Load(), 65535) - minHeaders) }
 
 func (c *conversations) close() error {
 	c.mu.Lock()

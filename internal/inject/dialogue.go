@@ -39,7 +39,7 @@ func (c *conversations) receiveSYNACK(v *conversation, s Segment, now int64) {
 	_, _, theirs := timestamps(s.Options)
 	v.stamped = v.offered && theirs
 	v.rcvNxt = s.Seq + 1
-	v.mss = max(minMSS, min(mssOf(s.Options), int(c.mss)))
+	v.mss = max(minMSS, min(mssOf(s.Options), int(c.mss())))
 	c.sendACK(v, -1)
 	c.sendGenerated(v, metaGenerated|metaConversation)
 	v.sndNxt += uint32(len(v.generated.L4Data()))
@@ -148,7 +148,7 @@ func (c *conversations) resend(v *conversation) {
 }
 
 func (c *conversations) sendSYN(v *conversation, flags uint8) {
-	mss := c.mss
+	mss := c.mss()
 	if v.generated.Version() == 6 {
 		mss -= 20 // IPv6's header is longer by that much
 	}
@@ -163,7 +163,7 @@ func (c *conversations) sendSYN(v *conversation, flags uint8) {
 func (c *conversations) sendGenerated(v *conversation, flags uint8) {
 	size := len(v.generated.L4Data())
 	part := size
-	if len(v.generated) > int(c.mss)+minHeaders {
+	if len(v.generated) > int(c.mss())+minHeaders {
 		options := len(v.generated) - size - minHeaders
 		part = max(minMSS, v.mss-options) // the MSS is without options (RFC 6691)
 	}

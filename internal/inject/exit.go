@@ -80,3 +80,7 @@ func (in *Injector) readdress(ip []byte) bool {
 	}
 	return true
 }
+
+// resized takes up another MTU of the wire. More than at first does not pass
+// the cable, which was made for that.
+func (in *Injector) resized(mtu int) { in.mtu.Store(int64(min(mtu, in.wire.MTU))) }

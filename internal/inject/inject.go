@@ -80,6 +80,7 @@ type Injector struct {
 	cable         *cable
 	gate          gate
 	maxRate       atomic.Uint64 // bits of a float64
+	mtu           atomic.Int64  // bytes of the longest IP packet that the wire takes
 	allowing      sync.Mutex    // one change of the list at a time
 	allow         atomic.Pointer[allowList]
 	ledger        *ledger
@@ -137,6 +138,7 @@ func (in *Injector) start() error {
 		return err
 	}
 	var err error
+	in.resized(in.wire.MTU)
 	if in.cable, err = newCable(in.options.Near, in.options.Far, in.wire.MTU); err != nil {
 		return err
 	}
@@ -146,7 +148,7 @@ func (in *Injector) start() error {
 	if err := in.cable.up(); err != nil {
 		return err
 	}
-	if in.hops, err = newResolver(in.wire.Index, in.exit.hop, in.moved); err != nil {
+	if in.hops, err = newResolver(in.wire.Index, in.exit.hop, in.moved, in.resized); err != nil {
 		return err
 	}
 	in.moved() // what changed before the resolver heard of changes

@@ -53,6 +53,7 @@ type resolver struct {
 	handle  *netlink.Handle
 	done    chan struct{}
 	moved   func()        // called when this machine's addresses may have changed
+	resized func(mtu int) // called when the wire's MTU may have changed
 	changed chan struct{} // has a token after neighbours or routes have changed
 
 	mu     sync.Mutex
@@ -60,13 +61,13 @@ type resolver struct {
 	hops   map[netip.Addr]*hop
 }
 
-func newResolver(wireIndex int, fixed *[6]byte, moved func()) (*resolver, error) {
+func newResolver(wireIndex int, fixed *[6]byte, moved func(), resized func(mtu int)) (*resolver, error) {
 	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("open netlink: %w", err)
 	}
 	r := &resolver{
-		index: wireIndex, fixed: fixed, handle: handle, moved: moved, done: make(chan struct{}), changed: make(chan struct{}, 1),
+		index: wireIndex, fixed: fixed, handle: handle, moved: moved, resized: resized, done: make(chan struct{}), changed: make(chan struct{}, 1),
 		routes: map[netip.Addr]route{}, hops: map[netip.Addr]*hop{},
 	}
 	tables, err := r.subscribe()
@@ -151,8 +152,11 @@ func (r *resolver) take(t *tables) bool {
 			r.moved()
 		}
 		return ok
-	case _, ok := <-t.links:
+	case u, ok := <-t.links:
 		r.forget()
+		if ok && int(u.Index) == r.index && u.Header.Type == unix.RTM_NEWLINK {
+			r.resized(u.Attrs().MTU)
+		}
 		return ok
 	}
 }

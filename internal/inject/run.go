@@ -296,7 +296,7 @@ func (r *runner) unpark() {
 // hop is not known yet.
 func (r *runner) send(ctx context.Context, p Packet) (bool, error) {
 	converses := r.converses(p)
-	if len(p.IP) > r.wire.MTU && !converses {
+	if len(p.IP) > int(r.mtu.Load()) && !converses {
 		r.ledger.fail(p, ReasonMTU)
 		return true, nil
 	}
