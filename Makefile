@@ -26,7 +26,7 @@ RACE_PACKAGES = $(shell $(GO) list ./... | grep -v -e pacgan-appliance/bench -e 
 
 export CGO_ENABLED = 0
 
-.PHONY: all deps old-kernel deps-lab deps-ids build docs lab test check test-arm64 screenshots lint generate generate-check fuzz bench table2 services fresh package package-lint systree clean
+.PHONY: all kills deps old-kernel deps-lab deps-ids build docs lab test check test-arm64 screenshots lint generate generate-check fuzz bench table2 services fresh package package-lint systree clean
 
 all: build
 
@@ -72,6 +72,11 @@ test-arm64:
 # Debian's kernel 6.1, which internal/oldkernel boots: PACGAN_OLD_KERNEL='$(CURDIR)/build/old-kernel'
 old-kernel: deps
 	@scripts/old-kernel.sh build/old-kernel
+
+# kill -9 of daemon and training child at so many random moments: two seconds each.
+KILLS ?= 100
+kills: deps
+	PACGAN_KILLS=$(KILLS) PACGAN_REQUIRE_ROOT=1 $(GO) test -count=1 -timeout 2h -run '^TestKilledAtAnyMoment$$' -v ./internal/appliance
 
 # docs/*.png, of a daemon that learns and injects for some minutes on a lab.
 screenshots: deps

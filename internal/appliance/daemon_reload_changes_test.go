@@ -153,6 +153,23 @@ func TestTimetable(t *testing.T) {
 			t.Errorf("%s: due %v, want %v", step.name, got, step.want)
 		}
 	}
+	const day = 24 * time.Hour
+	for _, schedule := range []string{"@every 1h", "0 */6 * * *"} { // the clock is put back by a day, and forward
+		due(schedule, noon)
+		table.restart(noon)
+		for _, step := range []struct {
+			at   time.Time
+			want bool
+		}{{noon.Add(-day), false}, {noon.Add(-day + 6*time.Hour), true}} {
+			if got := due(schedule, step.at); got != step.want {
+				t.Errorf("%s at %v, after %v: due %v, want %v", schedule, step.at, noon, got, step.want)
+			}
+		}
+		table.restart(noon.Add(day))
+		if due(schedule, noon.Add(day+time.Minute)) {
+			t.Errorf("%s: due twice after the clock was put forward", schedule)
+		}
+	}
 	due("@every 1h", noon)
 	table.restart(noon.Add(time.Hour))
 	if due("@every 1h", noon.Add(90*time.Minute)) {

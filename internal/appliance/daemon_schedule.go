@@ -37,6 +37,9 @@ func (t *timetable) due(text string, now time.Time) (bool, error) {
 		t.text, t.schedule = text, schedule
 		t.restart(now)
 	}
+	if sooner := t.schedule.Next(now); sooner.Before(t.next) {
+		t.next = sooner // the clock was put back: nobody waits until it is there again
+	}
 	return !t.next.IsZero() && !now.Before(t.next), nil
 }
 
