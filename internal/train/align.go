@@ -60,7 +60,7 @@ func align(packets [][]byte) []*aligned {
 		if a == nil {
 			a, odd = cut(rest, nil)
 		}
-		shapes, rest = append(shapes, a.merged()), odd
+		shapes, rest = append(shapes, a.refined().merged()), odd
 	}
 	return shapes
 }

@@ -48,7 +48,19 @@ func TestFields(t *testing.T) {
 				p = append(p, byte(rng.Uint32()))
 			}
 			return string(p)
-		}, "fixed width(8)" + strings.Repeat(" digit digit", 10)},
+		}, "fixed" + strings.Repeat(" digit digit", 3) + " width(8)" + strings.Repeat(" digit digit", 7)},
+		{"names that begin with their length", func() string {
+			user, host := names[rng.IntN(len(names))], names[rng.IntN(len(names))]
+			return fmt.Sprintf("names\x00%c%s\x00%c%s", len(user), user, len(host), host)
+		}, "fixed digit digit word(20) fixed digit digit word(20)"},
+		{"numbers of three or four bytes", func() string {
+			n := []byte{0xa0, 0, 2, byte(3 + rng.IntN(2))}
+			n[1] = n[3] + 2
+			for range n[3] {
+				n = append(n, byte(rng.Uint32()))
+			}
+			return "head" + string(n)
+		}, "fixed length-6 fixed length-8" + strings.Repeat(" digit digit", 3) + " width(2) digit digit"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			packets := many(400, func() []byte { return []byte(tt.packet()) })

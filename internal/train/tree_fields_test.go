@@ -51,6 +51,17 @@ func fieldKinds() []fieldKind {
 			field := random(rng, 2+rng.IntN(2))
 			return slices.Concat([]byte("head"), field, []byte("tail"), []byte{thirdDigit(field)})
 		}, func(p []byte) bool { return p[len(p)-1] == thirdDigit(p[4:len(p)-5]) }},
+		{"lengths in lengths", func(rng *rand.Rand) []byte {
+			user, number := []string{"public", "monitoring", "x"}[rng.IntN(3)], random(rng, 3+rng.IntN(2))
+			p := fmt.Appendf(nil, "0\x00\x02\x01\x01\x04%c%s\xa0%c\x02%c%s\x02\x01\x00\x05\x00", len(user), user, len(number)+7, len(number), number)
+			p[1] = byte(len(p) - 2)
+			return p
+		}, func(p []byte) bool {
+			user := int(p[6])
+			pdu := p[7+user:]
+			return int(p[1]) == len(p)-2 && pdu[0] == 0xa0 && int(pdu[1]) == len(pdu)-2 && int(pdu[3]) == len(pdu)-9 &&
+				bytes.HasSuffix(p, []byte("\x02\x01\x00\x05\x00"))
+		}},
 		{"a long word", func(rng *rand.Rand) []byte {
 			return slices.Concat([]byte("key="), long[rng.IntN(len(long))], random(rng, 1))
 		}, func(p []byte) bool {

@@ -1,0 +1,134 @@
+package train
+
+import (
+	"math"
+	"slices"
+)
+
+// piece is a part of a part: of all packets the bytes that belong together.
+type piece struct {
+	rows  [][]byte
+	fixed bool // all rows have the same length
+}
+
+// refined cuts the parts of varying length further, where their own bytes say how long a field is, and takes bytes
+// that all packets have from the others.
+func (a *aligned) refined() *aligned {
+	r := &aligned{packets: a.packets, cuts: make([][]int32, len(a.packets))}
+	at := make([]int32, len(a.packets))
+	for part, fixed := range a.fixed {
+		cut := []piece{{a.column(part), fixed}}
+		if !fixed {
+			cut = pieces(cut[0].rows)
+		}
+		for _, c := range cut {
+			r.fixed = append(r.fixed, c.fixed)
+			for p, row := range c.rows {
+				r.cuts[p] = append(r.cuts[p], at[p])
+				at[p] += int32(len(row))
+			}
+		}
+	}
+	for p := range r.cuts {
+		r.cuts[p] = append(r.cuts[p], at[p])
+	}
+	return r
+}
+
+// pieces cuts rows of different lengths: in bytes that all have, a field and what follows it, if one or two of these
+// bytes are the field's length and that describes the rows more briefly; what follows is cut in the same way. Names
+// in binary protocols begin so, and nothing in them would be an anchor.
+func pieces(rows [][]byte) []piece {
+	if sameLength(rows) {
+		if len(rows[0]) == 0 {
+			return nil
+		}
+		return []piece{{rows, true}}
+	}
+	head := lengthPrefix(rows)
+	if head.size == 0 {
+		return whole(rows)
+	}
+	begin, field, rest := head.cut(rows)
+	return slices.Concat([]piece{{begin, true}}, whole(field), pieces(rest))
+}
+
+// whole is rows that are one field, without those bytes that all have where it is described digit by digit: these may
+// depend on the lengths of all fields, as they are drawn after them.
+func whole(rows [][]byte) []piece {
+	sample := evenly(rows, costSample)
+	digits := digitsCost(sample)
+	shortest := len(slices.MinFunc(rows, func(a, b []byte) int { return len(a) - len(b) }))
+	if shortest == 0 || min(wordCost(sample), textCost(sample)) <= digits {
+		return []piece{{rows, false}}
+	}
+	return []piece{{slice(rows, 0, shortest), true}, {behind(rows, shortest), false}}
+}
+
+// prefix is where a field's length lies: in size bytes, big-endian, behind the first at.
+type prefix struct{ at, size int }
+
+// cut cuts rows into what ends with the length, the field, and the rest.
+func (f prefix) cut(rows [][]byte) (begin, field, rest [][]byte) {
+	end := f.at + f.size
+	for _, row := range rows {
+		n := number(row[f.at:end])
+		begin, field, rest = append(begin, row[:end]), append(field, row[end:end+n]), append(rest, row[end+n:])
+	}
+	return begin, field, rest
+}
+
+// fits reports whether all rows are as long as the field says, and its length is not always the same.
+func (f prefix) fits(rows [][]byte) bool {
+	varies := false
+	for _, row := range rows {
+		end := f.at + f.size
+		if len(row) < end || end+number(row[f.at:end]) > len(row) {
+			return false
+		}
+		varies = varies || number(row[f.at:end]) != number(rows[0][f.at:end])
+	}
+	return varies
+}
+
+// farthestPrefix is how many bytes stand before a length at most.
+const farthestPrefix = 8
+
+// lengthPrefix finds the length that describes rows most briefly; of size 0 if there is none, or they are described
+// more briefly without.
+func lengthPrefix(rows [][]byte) (best prefix) {
+	sample := evenly(rows, costSample)
+	least := plainCost(sample) - math.Log(2*farthestPrefix)
+	for at := range farthestPrefix {
+		for size := 1; size <= 2; size++ {
+			f := prefix{at, size}
+			if !f.fits(rows) {
+				continue
+			}
+			begin, field, rest := f.cut(sample)
+			// The length itself costs nothing, as the field is described with its own.
+			if c := digitsCost(slice(begin, 0, at)) + plainCost(field) + plainCost(rest); c < least {
+				least, best = c, f
+			}
+		}
+	}
+	return best
+}
+
+// plainCost is the length of the briefest description of rows as one field.
+func plainCost(rows [][]byte) float64 {
+	return min(wordCost(rows), textCost(rows), digitsCost(rows))
+}
+
+func sameLength(rows [][]byte) bool {
+	return !slices.ContainsFunc(rows, func(row []byte) bool { return len(row) != len(rows[0]) })
+}
+
+// behind returns each row without its first n bytes.
+func behind(rows [][]byte, n int) [][]byte {
+	part := make([][]byte, len(rows))
+	for i, row := range rows {
+		part[i] = row[n:]
+	}
+	return part
+}
