@@ -241,6 +241,7 @@ func (s *service) newLiveModel(id string, manifest *model.Manifest, m *model.Mod
 	if live.source, err = newModelSource(m, labelNames(known), order, endless, live.seed); err != nil {
 		return nil, fmt.Errorf("model %s: %w", id, err)
 	}
+	live.source.origin = s.wire.truth.origin(id, manifest, live.seed)
 	live.source.slots = s.wire.slots.slotsOf(fromModel, labelNames(known))
 	if live.quality, err = reportsOf(manifest.Quality); err != nil {
 		return nil, fmt.Errorf("model %s: %w", id, err)
@@ -249,7 +250,8 @@ func (s *service) newLiveModel(id string, manifest *model.Manifest, m *model.Mod
 }
 
 // seedNow is another seed each time: generated packets must not come again.
-func seedNow() uint64 { return uint64(time.Now().UnixNano()) }
+// Every reader of JSON takes it whole: it is below 2^53.
+func seedNow() uint64 { return uint64(time.Now().UnixMicro()) }
 
 // jobs are the daemon's tasks, each with its sign of life. The watchdog, which
 // asks for these signs, has none.

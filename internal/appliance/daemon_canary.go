@@ -55,15 +55,17 @@ func (s *service) try(ctx context.Context, t *trial) (before, after tally, err e
 // canary injects packets of a model that is not in use, counted apart, beside
 // the current model's and captured ones.
 func (s *service) canary(ctx context.Context, id string) (*model.Canary, error) {
-	m, _, err := model.Load(filepath.Join(s.models, id))
+	m, manifest, err := model.Load(filepath.Join(s.models, id))
 	if err != nil {
 		return nil, err
 	}
 	names := slices.DeleteFunc(labelNames(*s.cfg.Load()), func(name string) bool { return !slices.Contains(m.Labels, name) })
-	candidate, err := newModelSource(m, names, newShareOrder(slices.Repeat([]float64{1}, len(names))), canaryPackets, seedNow())
+	seed := seedNow()
+	candidate, err := newModelSource(m, names, newShareOrder(slices.Repeat([]float64{1}, len(names))), canaryPackets, seed)
 	if err != nil {
 		return nil, err
 	}
+	candidate.origin = s.wire.truth.origin(id, manifest, seed)
 	candidate.slots = s.wire.slots.slotsOf(fromCanary, names)
 	c := &model.Canary{Began: time.Now()}
 	before, after, err := s.try(ctx, newTrial(candidate, newControls(s.recent, names, s.wire.slots), canaryControls))

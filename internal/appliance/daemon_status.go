@@ -33,7 +33,8 @@ type Status struct {
 	All           LabelReport     `json:"all"`
 	Capture       CaptureStatus   `json:"capture"`
 	Drops         DropStatus      `json:"drops"`
-	Warnings      []string        `json:"warnings"` // of losses, each with its stage and what to do
+	Truth         *TruthStatus    `json:"truth,omitempty"` // none where no record is kept
+	Warnings      []string        `json:"warnings"`        // of losses, each with its stage and what to do
 	Tasks         []TaskStatus    `json:"tasks"`
 }
 
@@ -237,7 +238,8 @@ func (s *service) describeCapture(out *Status) error {
 		})
 		out.Drops.Ring += l.Dropped
 	}
-	out.Warnings = out.Drops.warnings(s.wire.name)
+	out.Truth = s.wire.truth.status()
+	out.Warnings = append(out.Drops.warnings(s.wire.name), out.Truth.warnings()...)
 	return nil
 }
 

@@ -112,6 +112,9 @@ func (s *service) snapshot() (web.Snapshot, error) {
 	if m := s.current.Load(); m != nil {
 		m.describe(&out)
 	}
+	if t := now.Truth; t != nil {
+		out.Truth = &web.Truth{Written: t.Written, Lost: t.Lost, Unknown: t.Unknown}
+	}
 	if reason := s.trainer.drift.Load(); reason != nil {
 		out.Drift = &web.Drift{Reason: *reason, Distance: -1}
 	}

@@ -26,6 +26,7 @@ type injectOptions struct {
 	loop     bool
 	seed     uint64
 	json     string
+	truth    string // directory of records; "": none are kept
 }
 
 const (
@@ -68,6 +69,8 @@ func (p *Program) injectCommand() *cobra.Command {
 	flags.BoolVar(&o.loop, "loop", false, "begin captured packets again after the last")
 	flags.Uint64Var(&o.seed, "seed", 1, "seed of what a model generates")
 	flags.StringVar(&o.json, "json", "", "write the result to `file` as JSON")
+	flags.StringVar(&o.truth, "truth", "", truthUsage)
+	completeDirectories(cmd, "truth")
 	return cmd
 }
 
@@ -111,6 +114,7 @@ func (o injectOptions) apply(cfg *config.Config) error {
 	if len(cfg.Safety.Allow) == 0 {
 		return fmt.Errorf("%s: safety.allow is empty, so that nothing may be injected: list the test servers' networks there", o.config)
 	}
+	keepTruth(cfg, o.truth)
 	return o.applyRate(cfg)
 }
 

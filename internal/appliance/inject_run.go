@@ -39,7 +39,8 @@ type injection struct {
 	o      injectOptions
 	cfg    config.Config // of the chosen labels
 	source *source
-	total  int // packets to come; 0: not known
+	man    *model.Manifest // of the model; nil: captured packets
+	total  int             // packets to come; 0: not known
 	report InjectReport
 }
 
@@ -52,6 +53,9 @@ func (p *Program) inject(ctx context.Context, o injectOptions) error {
 	w, err := openWire(job.cfg, 1)
 	if err != nil {
 		return err
+	}
+	if job.man != nil {
+		job.source.origin = w.truth.origin(filepath.Base(job.report.Model), job.man, o.seed)
 	}
 	err = p.runInject(ctx, job, w)
 	return errors.Join(err, w.close())
@@ -119,11 +123,11 @@ func (j *injection) fromModel() error {
 		}
 		dir = filepath.Join(models, id)
 	}
-	m, _, err := model.Load(dir)
+	m, man, err := model.Load(dir)
 	if err != nil {
 		return err
 	}
-	j.report.Model = dir
+	j.report.Model, j.man = dir, man
 	var o order = newShareOrder(shares(j.cfg))
 	if j.cfg.Inject.Rate.Learned {
 		store, err := j.store()

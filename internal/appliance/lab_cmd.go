@@ -28,6 +28,7 @@ type labOptions struct {
 	ids            string // the sensor beside the servers, "" for none
 	json           string // file for the report, "" for none
 	keep           bool
+	truth          string // directory of records, "" for none
 	state          string // directory for captures and models, "" for a new temporary one
 }
 
@@ -73,7 +74,9 @@ func (p *Program) labCommand() *cobra.Command {
 	completeChoices(cmd, "servers", string(lab.Embedded), string(lab.System))
 	completeChoices(cmd, "ids", lab.Sensors()...)
 	completeFiles(cmd, "json", "json")
+	flags.StringVar(&o.truth, "truth", "", truthUsage)
 	completeDirectories(cmd, "state")
+	completeDirectories(cmd, "truth")
 	flags.BoolVar(&o.resume, "resume", false, "go on in --state with what an earlier run captured and trained there")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if !cmd.Flags().Changed("labels") {

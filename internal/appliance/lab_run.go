@@ -95,6 +95,7 @@ func (r *labRun) prepare() error {
 	if r.cfg, text, err = r.o.config(r.state); err != nil {
 		return err
 	}
+	keepTruth(&r.cfg, r.o.truth)
 	return os.WriteFile(filepath.Join(r.state, "config.toml"), text, 0o644)
 }
 
@@ -262,7 +263,7 @@ func (r *labRun) injectPhases(ctx context.Context) (*LabReport, error) {
 // injectModel injects count packets of each label of one model, and returns
 // what became of them.
 func (r *labRun) injectModel(ctx context.Context, name, dir string, count int) (_ []labelCounts, _ *source, err error) {
-	m, _, err := model.Load(dir)
+	m, man, err := model.Load(dir)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -275,6 +276,7 @@ func (r *labRun) injectModel(ctx context.Context, name, dir string, count int) (
 		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
+	source.origin = w.truth.origin(r.modelName(dir), man, r.o.seed)
 	view := r.p.startLive("inject "+name, w, count*len(r.cfg.Labels))
 	_, err = w.inject(ctx, source, inject.RunOptions{Rate: r.cfg.Inject.Rate.PerSecond})
 	if err := errors.Join(err, view.end()); err != nil {
@@ -285,6 +287,15 @@ func (r *labRun) injectModel(ctx context.Context, name, dir string, count int) (
 		return nil, nil, err
 	}
 	return counts, source, checkIdentity(counts)
+}
+
+// modelName is a model's id; of its step 0, the path from where models are.
+func (r *labRun) modelName(dir string) string {
+	name, err := filepath.Rel(filepath.Join(r.state, modelsDir), dir)
+	if err != nil {
+		return filepath.Base(dir)
+	}
+	return name
 }
 
 func labelNames(cfg config.Config) []string {

@@ -73,9 +73,10 @@ type wire struct {
 	injector *inject.Injector
 	slots    *slots
 	lock     io.Closer
-	name     string // of the interface
-	dropped  uint64 // by the interface, before us
-	room     int    // for packets whose replies are expected
+	truth    *testimony // nil: no record is kept
+	name     string     // of the interface
+	dropped  uint64     // by the interface, before us
+	room     int        // for packets whose replies are expected
 	timeout  time.Duration
 }
 
@@ -103,18 +104,26 @@ func openWire(cfg config.Config, origins origin) (*wire, error) {
 		Sides: []string{cfg.Gateway.LAN}, Allow: cfg.Safety.Allow, Named: cfg.Safety.AllowReserved,
 		MaxRate: cfg.Safety.MaxRate, Timeout: cfg.Inject.Timeout,
 	}
+	if w.truth, err = openTestimony(cfg, w.room); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	if w.truth != nil {
+		judged.Tell, injected.Recorder = w.truth.tell, w.truth
+	}
 	for _, l := range cfg.Labels {
 		for range origins {
+			w.truth.setLabel(len(judged.Labels), l)
 			judged.Labels = append(judged.Labels, verifyLabel(l))
 			injected.Labels = append(injected.Labels, injectLabel(l))
 		}
 	}
 	if w.verifier, err = verify.Open(judged); err != nil {
-		return nil, errors.Join(err, lock.Close())
+		return nil, errors.Join(err, w.truth.close(), lock.Close())
 	}
+	w.truth.hear(w.verifier)
 	injected.Maps = inject.Maps(w.verifier.Maps())
 	if w.injector, err = inject.Open(injected); err != nil {
-		return nil, errors.Join(err, w.verifier.Close(), lock.Close())
+		return nil, errors.Join(err, w.verifier.Close(), w.truth.close(), lock.Close())
 	}
 	return w, nil
 }
@@ -163,6 +172,7 @@ func (w *wire) inject(ctx context.Context, source inject.Source, o inject.RunOpt
 		return w.settle(verifying)
 	})
 	err := group.Wait()
+	w.truth.settle(err == nil)
 	return summary, cmp.Or(err, ctx.Err())
 }
 
@@ -196,7 +206,7 @@ func (w *wire) settle(ctx context.Context) error {
 
 // close takes both programs off the wire.
 func (w *wire) close() error {
-	return errors.Join(w.injector.Close(), w.verifier.Close(), w.lock.Close())
+	return errors.Join(w.injector.Close(), w.truth.close(), w.verifier.Close(), w.lock.Close())
 }
 
 // setLabels has other labels injected and judged from now on. Those that go
@@ -209,6 +219,7 @@ func (w *wire) setLabels(labels []config.Label) error {
 			if slot >= verify.MaxLabels {
 				return fmt.Errorf("label %q: no place of counts is left for a further label: restart", l.Name)
 			}
+			w.truth.setLabel(slot, l)
 			if err := w.verifier.SetLabel(slot, verifyLabel(l)); err != nil {
 				return err
 			}

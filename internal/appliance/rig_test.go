@@ -19,6 +19,7 @@ import (
 	"pacgan-appliance/internal/lab"
 	"pacgan-appliance/internal/lab/labtest"
 	"pacgan-appliance/internal/model"
+	"pacgan-appliance/internal/truth"
 )
 
 // asProgram makes the test binary the program itself, for tests that run it as
@@ -107,9 +108,11 @@ func (r *rig) inject(t *testing.T, count int, during func(*wire)) ([]labelCounts
 	t.Helper()
 	source, err := newModelSource(r.trees, labelNames(r.cfg), newShareOrder([]float64{1, 1, 1}), count, 99)
 	must(t, err)
-	w, err := openWire(r.cfg, 1)
+	cfg := r.cfg
+	keepTruth(&cfg, filepath.Join(t.TempDir(), "truth"))
+	w, err := openWire(cfg, 1)
 	must(t, err)
-	defer func() { must(t, w.close()) }()
+	source.origin = w.truth.origin("rig", &model.Manifest{GeneratorSHA256: "abc"}, 99)
 	done := make(chan error, 1)
 	go func() {
 		_, err := w.inject(t.Context(), source, inject.RunOptions{Rate: r.cfg.Inject.Rate.PerSecond})
@@ -127,7 +130,30 @@ func (r *rig) inject(t *testing.T, count int, during func(*wire)) ([]labelCounts
 			t.Errorf("label %s: %d generated, %d in flight, want %d and 0", c.name, c.Generated, c.Inflight, count)
 		}
 	}
+	must(t, w.close())
+	r.checkTruth(t, mustMatchTruth(t, cfg.Truth.Dir, counts), count)
 	return counts, source
+}
+
+// checkTruth wants each label's packets in the records, by their index.
+func (r *rig) checkTruth(t *testing.T, records []truth.Record, count int) {
+	t.Helper()
+	next := map[string]uint64{}
+	for _, rec := range records {
+		p := rec.Pacgan
+		if p.Source != truth.SourceModel || p.Model != "rig" || p.ModelHash != "abc" || p.Seed != 99 || p.Bytes == 0 {
+			t.Errorf("record %+v", rec)
+		}
+		if (p.Verdict == truth.Answered) != (p.RTT > 0) {
+			t.Errorf("record %s: %s in %d ns", rec.UUID, p.Verdict, p.RTT)
+		}
+		next[p.Label] += p.Index
+	}
+	for _, label := range labelNames(r.cfg) {
+		if want := uint64(count) * uint64(count-1) / 2; next[label] != want {
+			t.Errorf("label %s: indices sum to %d, want %d", label, next[label], want)
+		}
+	}
 }
 
 func must(tb testing.TB, err error) {

@@ -17,6 +17,7 @@ type Config struct {
 	Train   Train
 	Inject  Inject
 	State   State
+	Truth   Truth
 	Web     Web
 	IDS     IDS
 	Log     Log
@@ -74,6 +75,14 @@ type State struct {
 	MaxBytes ByteSize // of captured packets, over all labels
 }
 
+// Truth says whether and where a record of each injected packet is kept.
+type Truth struct {
+	Enabled  bool
+	Dir      string   // "": truth in State.Dir
+	MaxBytes ByteSize // of records and packets together
+	Packets  bool     // the packets themselves, beside their records
+}
+
 // Web says where the page and the metrics are served.
 type Web struct {
 	Listen netip.AddrPort // not valid (zero): no page
@@ -94,6 +103,7 @@ const (
 	MaxLabels      = 32        // the capture program's table
 	MaxRate        = 1e7       // packets per second
 	MinStateBytes  = 16 << 20  // two files of each of MaxLabels labels
+	MinTruthBytes  = 1 << 20   // eight files
 	MinTrainable   = 16        // packets of a label
 	MinTrainMemory = 64 << 20  // the program itself, and the smallest of models
 	MaxTimeout     = time.Hour // of a reply
@@ -112,6 +122,7 @@ func Default() Config {
 		Train:   Train{Schedule: "0 */6 * * *", MinPackets: 500, NewPackets: 10_000, Recipe: RecipeGAN, MaxMemory: 2 << 30},
 		Inject:  Inject{Rate: Rate{PerSecond: 50}, Source: SourceModel, SourceAddress: SourceAddressAuto, Engine: EngineSendmmsg, Timeout: 2 * time.Second},
 		State:   State{Dir: "/var/lib/pacgan-appliance", MaxBytes: 2 << 30},
+		Truth:   Truth{Enabled: true, MaxBytes: 1 << 30, Packets: true},
 		Web:     Web{Listen: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 9746)},
 		Log:     Log{Level: LogInfo},
 	}

@@ -108,6 +108,11 @@ timeout = "1500ms"
 [state]
 dir = "/srv/pacgan/"
 max_bytes = 33554432
+[truth]
+enabled = false
+dir = "/srv/truth"
+max_bytes = "8MiB"
+packets = false
 [web]
 listen = "[::1]:80"
 [ids]
@@ -131,6 +136,7 @@ func everyKeyConfig() Config {
 		Train:  Train{Schedule: "@every 90m", MinPackets: 16, Recipe: RecipeTree, MaxMemory: 512 << 20},
 		Inject: Inject{Rate: Rate{Learned: true}, Source: SourceCapture, SourceAddress: SourceAddressInterface, Engine: EngineAuto, Timeout: 1500 * time.Millisecond},
 		State:  State{Dir: "/srv/pacgan", MaxBytes: 32 << 20},
+		Truth:  Truth{Dir: "/srv/truth", MaxBytes: 8 << 20},
 		Web:    Web{Listen: netip.MustParseAddrPort("[::1]:80")},
 		IDS:    IDS{EVE: "/var/log/eve.json"},
 		Log:    Log{Level: LogDebug},

@@ -18,6 +18,7 @@ func (c Config) Dump() ([]byte, error) {
 		Inject: rawInject{Rate: c.Inject.Rate.raw(), Source: string(c.Inject.Source), SourceAddress: string(c.Inject.SourceAddress),
 			Engine: string(c.Inject.Engine), Timeout: c.Inject.Timeout.String()},
 		State: rawState{Dir: c.State.Dir, MaxBytes: c.State.MaxBytes.String()},
+		Truth: rawTruth{Enabled: c.Truth.Enabled, Dir: c.Truth.Dir, MaxBytes: c.Truth.MaxBytes.String(), Packets: c.Truth.Packets},
 		Web:   rawWeb{Listen: ""},
 		IDS:   rawIDS{EVE: c.IDS.EVE},
 		Log:   rawLog{Level: string(c.Log.Level)},

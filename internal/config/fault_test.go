@@ -44,7 +44,7 @@ config.toml:3: label 1: name 5: must be a string in quotes
 config.toml:4: unknown key "nmae" in [[label]]: known are name, filter, answer, accept, contains, malicious, share
 config.toml:4: label 2: name is missing: 1 to 32 of a-z, 0-9 and "-"`},
 		{"unknown section", minimal + "[safty]\nallow = []\n", `
-config.toml:7: unknown section "safty": known are gateway, safety, label, train, inject, state, web, ids, log`},
+config.toml:7: unknown section "safty": known are gateway, safety, label, train, inject, state, truth, web, ids, log`},
 		{"unknown key", minimal + "[train]\nrecipie = \"gan\"\n", `
 config.toml:8: unknown key "recipie" in [train]: known are schedule, min_packets, new_packets, recipe, max_memory`},
 		{"unknown key in the second label", minimal + "\n[[label]]\nname = \"a\"\nfiltre = \"ip\"\nfilter = \"ip\"\n", `

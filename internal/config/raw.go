@@ -19,6 +19,7 @@ type raw struct {
 	Train   rawTrain   `toml:"train"`
 	Inject  rawInject  `toml:"inject"`
 	State   rawState   `toml:"state"`
+	Truth   rawTruth   `toml:"truth"`
 	Web     rawWeb     `toml:"web"`
 	IDS     rawIDS     `toml:"ids"`
 	Log     rawLog     `toml:"log"`
@@ -65,6 +66,13 @@ type rawInject struct {
 type rawState struct {
 	Dir      any `toml:"dir"`
 	MaxBytes any `toml:"max_bytes"`
+}
+
+type rawTruth struct {
+	Enabled  any `toml:"enabled"`
+	Dir      any `toml:"dir"`
+	MaxBytes any `toml:"max_bytes"`
+	Packets  any `toml:"packets"`
 }
 
 type rawWeb struct {

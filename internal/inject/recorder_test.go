@@ -98,7 +98,7 @@ func (s *scribe) check(tb testing.TB, sent []inject.LabelCounts, accounts []acco
 		}
 	}
 	maps.DeleteFunc(want, func(_ end, n uint64) bool { return n == 0 })
-	s.book.Close(inflight > 0)
+	s.book.Close(inflight == 0)
 	mustClose(tb, s.log)
 	got := map[end]uint64{}
 	var last time.Time

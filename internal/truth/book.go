@@ -40,10 +40,10 @@ type Label struct {
 }
 
 // Origin is a number for where packets come from, see Book.AddOrigin.
-type Origin uint16
+type Origin uint32
 
-// originShift leaves 2^48 packets to an origin.
-const originShift = 48
+// originShift leaves 2^40 packets to an origin, and 2^24 origins.
+const originShift = 40
 
 // Tag names one packet of an origin by its index.
 func (o Origin) Tag(index uint64) uint64 { return uint64(o)<<originShift | index&(1<<originShift-1) }
@@ -239,17 +239,17 @@ func (b *Book) giveUp(sequence uint64) {
 	b.at(sequence).decide(Failed, ReasonLost, 0)
 }
 
-// Close writes what is under way: where none is inflight in the kernel as if
-// every timeout had passed, else as stopped before its verdict. It stands after
-// the last Swept.
-func (b *Book) Close(inflight bool) {
+// Close writes what is under way: where the kernel has been seen to be settled,
+// and all has been told, as if every timeout had passed, else as stopped before
+// its verdict.
+func (b *Book) Close(settled bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for sequence := b.head; sequence < b.tail; sequence++ {
-		if inflight {
-			b.at(sequence).decide(Unknown, ReasonStopped, 0)
-		} else {
+		if settled {
 			b.giveUp(sequence)
+		} else {
+			b.at(sequence).decide(Unknown, ReasonStopped, 0)
 		}
 	}
 	b.release()

@@ -134,7 +134,7 @@ func TestNoVerdictComes(t *testing.T) {
 		d.Decide(id, 1, Answered, "", 1)
 	}
 	d.hand(1)
-	d.Close(true)
+	d.Close(false)
 	want := []string{
 		"failed: lost before the guard", "unknown: detail lost", "unknown: detail lost", "answered",
 		"failed: lost before the guard", "unknown: stopped before its verdict",
@@ -160,7 +160,7 @@ func TestPendingIsBounded(t *testing.T) {
 			last := d.hand(2000)
 			d.Decide(last-1999, 1, Answered, "", 1) // has been forced out
 			d.Decide(last, 1, Answered, "", 1)
-			d.Close(false)
+			d.Close(true)
 			got := map[string]int{}
 			for _, fate := range d.fates(t) {
 				got[fate]++
@@ -185,7 +185,7 @@ func TestIDsWrap(t *testing.T) {
 	}
 	d.Decide(1<<31-1, 1, Answered, "", 1)
 	d.Decide(0, 1, Blocked, "", 0)
-	d.Close(true)
+	d.Close(false)
 	want := []string{"unknown: stopped before its verdict", "answered", "blocked", "unknown: stopped before its verdict", "unknown: stopped before its verdict"}
 	if diff := cmp.Diff(want, d.fates(t)); diff != "" {
 		t.Errorf("records (-want +got):\n%s", diff)
@@ -290,7 +290,7 @@ func BenchmarkBook(b *testing.B) {
 		}
 	}
 	b.StopTimer()
-	d.Close(false)
+	d.Close(true)
 	if err := d.log.Close(); err != nil && !errors.Is(err, ErrClosed) {
 		b.Fatal(err)
 	}

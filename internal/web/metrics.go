@@ -25,7 +25,7 @@ type collector struct {
 // down rather than as idle.
 func NewCollector(snapshot func() (Snapshot, error)) prometheus.Collector {
 	var all []metric
-	for _, group := range [][]metric{daemonMetrics(), packetMetrics(), controlMetrics(), captureMetrics(), modelMetrics(), trainingMetrics()} {
+	for _, group := range [][]metric{daemonMetrics(), packetMetrics(), controlMetrics(), captureMetrics(), modelMetrics(), trainingMetrics(), truthMetrics()} {
 		all = append(all, group...)
 	}
 	return &collector{snapshot: snapshot, metrics: all}
@@ -88,6 +88,22 @@ func daemonMetrics() []metric {
 					emit(float64(n), reason)
 				}
 			}},
+	}
+}
+
+// truthMetrics are about the record of injected packets.
+func truthMetrics() []metric {
+	count := func(name, help string, of func(*Truth) uint64) metric {
+		return metric{describe(name, help), prometheus.CounterValue, func(s *Snapshot, emit func(float64, ...string)) {
+			if s.Truth != nil {
+				emit(float64(of(s.Truth)))
+			}
+		}}
+	}
+	return []metric{
+		count("truth_records_total", "Records of injected packets on the disk.", func(t *Truth) uint64 { return t.Written }),
+		count("truth_lost_total", "Records of injected packets that the disk did not take.", func(t *Truth) uint64 { return t.Lost }),
+		count("truth_unknown_total", "Records of injected packets whose verdict was lost.", func(t *Truth) uint64 { return t.Unknown }),
 	}
 }
 

@@ -37,6 +37,7 @@ func sample() Snapshot {
 		},
 		Model:    &Model{ID: "20260301T100000Z-1a2b3c4d", Created: noon.Add(-2 * time.Hour), Recipe: "gan", Step: 400, Curve: sampleCurve()},
 		Drift:    &Drift{Distance: 0.032},
+		Truth:    &Truth{Written: 40990, Lost: 7, Unknown: 3},
 		Training: &TrainingRun{Began: noon.Add(-time.Minute), Recipe: "gan", Step: 90, Steps: 450, Curve: sampleCurve()},
 	}
 }

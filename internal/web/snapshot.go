@@ -47,6 +47,14 @@ type Snapshot struct {
 	// Training is the training under way; nil: none is.
 	Training *TrainingRun
 	Drift    *Drift // nil: not watched
+	Truth    *Truth // nil: no record is kept
+}
+
+// Truth is what the record of injected packets has taken down.
+type Truth struct {
+	Written uint64 // records on the disk
+	Lost    uint64 // records that the disk did not take
+	Unknown uint64 // records without a verdict
 }
 
 // Uptime is the age of the process.
