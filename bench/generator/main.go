@@ -76,7 +76,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(out, "label model success% cover  jsdiv(floor)  jsd(floor)    byteerr novelty template(real) AUC   dup    packets/s of CPU")
+	fmt.Fprintln(out, "label model success% cover  jsdiv(floor)  jsd(floor)    byteerr(real) novelty template(real) AUC   dup    packets/s of CPU")
 	for i, label := range o.labels {
 		for _, m := range models {
 			if err := o.measure(ctx, w, label, m, data[i].Packets, heldOut[label], out); err != nil {
@@ -144,9 +144,9 @@ func (o options) measure(ctx context.Context, w *traffic.World, label string, m 
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%-5s %-5s %8.2f  %.3f  %.4f(%.4f) %.4f(%.4f) %.3f   %.4f  %.3f(%.3f)   %.3f %.4f %9.0f\n",
+	fmt.Fprintf(out, "%-5s %-5s %8.2f  %.3f  %.4f(%.4f) %.4f(%.4f) %.3f(%.3f) %.4f  %.3f(%.3f)   %.3f %.4f %9.0f\n",
 		label, m.name, 100*float64(good)/float64(o.generated), q.Coverage, q.FieldDivergence.Mean, q.FieldDivergenceFloor.Mean,
-		q.FieldJSD.Mean, q.FieldJSDFloor.Mean, q.ByteError, q.Novelty, q.TemplateNovelty, q.TemplateNoveltyReal, q.AUC, q.Duplicates, rate)
+		q.FieldJSD.Mean, q.FieldJSDFloor.Mean, q.ByteError, q.ByteErrorReal, q.Novelty, q.TemplateNovelty, q.TemplateNoveltyReal, q.AUC, q.Duplicates, rate)
 	return nil
 }
 

@@ -89,7 +89,7 @@ func configText(o options, labels []protocol) []byte {
 
 // compare trains recipe tree, and beside it the recipe asked for, and injects what they generate.
 func (o options) compare(ctx context.Context, network *lab.Lab, labels []protocol, out io.Writer) error {
-	fmt.Fprintln(out, "label model generated answered valid   valid%  cover  jsdiv(floor)   jsd(floor)     byteerr novelty template(real) AUC   dup")
+	fmt.Fprintln(out, "label model generated answered valid   valid%  cover  jsdiv(floor)   jsd(floor)     byteerr(real) novelty template(real) AUC   dup")
 	for _, recipe := range slices.Compact([]string{string(model.RecipeTree), o.recipe}) {
 		dir, err := o.train(ctx, recipe)
 		if err != nil {
@@ -159,8 +159,8 @@ func (o options) inject(ctx context.Context, network *lab.Lab, labels []protocol
 		n := valid[l.Label]
 		fmt.Fprintf(out, "%-5s %-5s %9d %8d %5d  %7.2f", l.Label, name, l.Generated, l.Answered, n, 100*float64(n)/float64(max(l.Generated, 1)))
 		if q, ok := reports[l.Label]; ok {
-			fmt.Fprintf(out, "  %.3f  %.4f(%.4f) %.4f(%.4f) %7.3f   %.4f  %.3f(%.3f)   %.3f %.4f", q.Coverage, q.FieldDivergence.Mean,
-				q.FieldDivergenceFloor.Mean, q.FieldJSD.Mean, q.FieldJSDFloor.Mean, q.ByteError, q.Novelty, q.TemplateNovelty,
+			fmt.Fprintf(out, "  %.3f  %.4f(%.4f) %.4f(%.4f) %7.3f(%.3f) %.4f  %.3f(%.3f)   %.3f %.4f", q.Coverage, q.FieldDivergence.Mean,
+				q.FieldDivergenceFloor.Mean, q.FieldJSD.Mean, q.FieldJSDFloor.Mean, q.ByteError, q.ByteErrorReal, q.Novelty, q.TemplateNovelty,
 				q.TemplateNoveltyReal, q.AUC, q.Duplicates)
 		}
 		fmt.Fprintln(out)

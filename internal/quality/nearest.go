@@ -183,26 +183,39 @@ func differingBytes(x uint64) int {
 }
 
 // nearest measures what the templates of real packets say: ByteError,
-// TemplateNovelty and TemplateNoveltyReal.
+// TemplateNovelty, and what both are of held-out packets.
 func (r *Report) nearest(ctx context.Context, generated, train, heldOut [][]byte) error {
-	f := finder{index: newIndex(train, heldOut)}
-	for _, p := range generated {
-		if err := ctx.Err(); err != nil {
+	var err error
+	if r.N.ByteErrors, r.N.NovelTemplates, err = findAll(ctx, newIndex(train, heldOut), generated); err != nil {
+		return err
+	}
+	if len(train) > 0 {
+		if r.N.ByteErrorsReal, r.N.NovelTemplatesReal, err = findAll(ctx, newIndex(train, nil), heldOut); err != nil {
 			return err
 		}
-		distance, known := f.find(p)
-		r.N.ByteErrors += distance
-		if !known {
-			r.N.NovelTemplates++
-		}
-	}
-	for _, p := range heldOut {
-		if _, known := f.find(p); !known {
-			r.N.NovelTemplatesReal++
-		}
+	} else {
+		r.N.NovelTemplatesReal = len(heldOut)
 	}
 	r.ByteError = share(r.N.ByteErrors, r.N.Generated)
+	r.ByteErrorReal = share(r.N.ByteErrorsReal, r.N.HeldOut)
 	r.TemplateNovelty = share(r.N.NovelTemplates, r.N.Generated)
 	r.TemplateNoveltyReal = share(r.N.NovelTemplatesReal, r.N.HeldOut)
 	return nil
+}
+
+// findAll sums the distances of packets to the index, and counts those whose
+// template no training packet has.
+func findAll(ctx context.Context, x *index, packets [][]byte) (distance, novel int, err error) {
+	f := finder{index: x}
+	for _, p := range packets {
+		if err := ctx.Err(); err != nil {
+			return 0, 0, err
+		}
+		d, known := f.find(p)
+		distance += d
+		if !known {
+			novel++
+		}
+	}
+	return distance, novel, nil
 }

@@ -34,13 +34,14 @@ func TestMeasure(t *testing.T) {
 
 	want := Report{
 		ByteError:           0.75, // 0, 0, 1 (address), 1 (address) + 1 (cut)
+		ByteErrorReal:       0.5,  // 0, 1 (address)
 		Novelty:             0.75,
 		TemplateNovelty:     0.5,
 		TemplateNoveltyReal: 0.5,
 		Coverage:            0.5,
 		AUC:                 0.5,
 		N: Counts{
-			Generated: 4, Train: 2, HeldOut: 2, Unparsable: 1, ByteErrors: 3, Novel: 3, NovelTemplates: 2,
+			Generated: 4, Train: 2, HeldOut: 2, Unparsable: 1, ByteErrors: 3, ByteErrorsReal: 1, Novel: 3, NovelTemplates: 2,
 			NovelTemplatesReal: 1, Covered: 1, TrainKeys: 2,
 		},
 	}
@@ -140,11 +141,11 @@ func TestReportJSON(t *testing.T) {
 		ByteError: 1.5, AUC: 0.5, Step0Success: &success,
 		FieldJSD: fields(0.25), FieldJSDFloor: fields(0.125), FieldDivergence: fields(0.0625), FieldDivergenceFloor: fields(0.03125),
 	}
-	const want = `{"byte_error":1.5,"novelty":0,"template_novelty":0,"template_novelty_real":0,"coverage":0,"duplicates":0,` +
+	const want = `{"byte_error":1.5,"byte_error_real":0,"novelty":0,"template_novelty":0,"template_novelty_real":0,"coverage":0,"duplicates":0,` +
 		`"field_jsd":{"mean":0.25,"src":0.25},"field_jsd_floor":{"mean":0.125,"src":0.125},` +
 		`"field_jsdiv":{"mean":0.0625,"src":0.0625},"field_jsdiv_floor":{"mean":0.03125,"src":0.03125},` +
 		`"auc":0.5,"step0_success":0.5,` +
-		`"n":{"generated":0,"train":0,"held_out":0,"unparsable":0,"byte_errors":0,"novel":0,"novel_templates":0,` +
+		`"n":{"generated":0,"train":0,"held_out":0,"unparsable":0,"byte_errors":0,"byte_errors_real":0,"novel":0,"novel_templates":0,` +
 		`"novel_templates_real":0,"covered":0,"train_keys":0,"duplicates":0,"auc_per_class":0}}`
 	got, err := json.Marshal(r)
 	if err != nil {

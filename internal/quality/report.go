@@ -14,6 +14,11 @@ type Report struct {
 	// over the bytes that do not vary freely (see freeSpans). A byte that only
 	// one of the two has differs.
 	ByteError float64 `json:"byte_error"`
+	// ByteErrorReal is the same of held-out packets, to the nearest training
+	// packet: what a perfect generator would have. It is large where real
+	// packets have bytes of their own that freeSpans does not know, such as a
+	// random cookie's.
+	ByteErrorReal float64 `json:"byte_error_real"`
 	// Novelty is the share of generated packets unlike every training packet.
 	Novelty float64 `json:"novelty"`
 	// TemplateNovelty is the share of generated packets that differ from every
@@ -60,6 +65,8 @@ type Counts struct {
 	Unparsable int `json:"unparsable"`
 	// ByteErrors is the sum, in bytes, whose mean over Generated is ByteError.
 	ByteErrors int `json:"byte_errors"`
+	// ByteErrorsReal is the sum whose mean over HeldOut is ByteErrorReal.
+	ByteErrorsReal int `json:"byte_errors_real"`
 	// Novel of Generated make Novelty.
 	Novel int `json:"novel"`
 	// NovelTemplates of Generated make TemplateNovelty.

@@ -178,7 +178,7 @@ func measures(q quality.Report) []measure {
 		{"told apart (AUC)", figure(q.AUC), "0.5: not told apart", thousands(q.N.AUCPerClass) + " of each"},
 		{"field distance", figure(q.FieldJSD.Mean), figure(q.FieldJSDFloor.Mean) + ": real to real", ""},
 		{"coverage", percent(q.Coverage), "100 %", of(q.N.Covered, q.N.TrainKeys) + " names and addresses"},
-		{"byte error", figure(q.ByteError), "0", thousands(q.N.ByteErrors) + " bytes in " + thousands(q.N.Generated)},
+		{"byte error", figure(q.ByteError), figure(q.ByteErrorReal) + ": real packets' own", thousands(q.N.ByteErrors) + " bytes in " + thousands(q.N.Generated)},
 		{"novelty", percent(q.Novelty), "100 %", of(q.N.Novel, q.N.Generated)},
 		{"template novelty", percent(q.TemplateNovelty), percent(q.TemplateNoveltyReal) + ": real packets' own", of(q.N.NovelTemplates, q.N.Generated)},
 		{"duplicates", percent(q.Duplicates), "0 %", of(q.N.Duplicates, q.N.Generated)},

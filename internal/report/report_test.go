@@ -89,7 +89,7 @@ func TestPage(t *testing.T) {
 
 	for what, want := range map[string]string{
 		"header": "recipe gan, seed 3, n=", "header p": "80 steps in 3 s (5 s of CPU), the model of step 40 is kept",
-		"h2": "<echo>", "table": "byte error 0.250 0 10 bytes in 40", ".bars": "10.0.0.1",
+		"h2": "<echo>", "table": "byte error 0.250 0.000: real packets' own 10 bytes in 40", ".bars": "10.0.0.1",
 	} {
 		if got := b.Text(what); !strings.Contains(got, want) {
 			t.Errorf("%s lacks %q: %s", what, want, got)
