@@ -26,7 +26,8 @@ type series struct {
 	buffer  bytes.Buffer // whole records, and a new file's header, not yet written
 	writer  *pcapgo.Writer
 
-	unsynced []string // paths of files that were written to since the last Sync
+	admission admission
+	unsynced  []string // paths of files that were written to since the last Sync
 }
 
 // file is one NNNN.pcap.

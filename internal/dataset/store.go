@@ -49,6 +49,7 @@ type Options struct {
 	Labels    []string // that Append takes; other labels' files count and age, too
 	MaxBytes  int64    // over all labels, at least MinMaxBytes
 	FileBytes int64    // of one file; 0: a 64th of MaxBytes, between 64 KiB and 64 MiB
+	Fair      bool     // a source that crowds a label's others out is stored in part
 }
 
 // Store is a set of labelled packets on disk. Its methods may be called from
@@ -62,6 +63,7 @@ type Store struct {
 	max      int64
 	fileMax  int64
 	labels   map[string]*series
+	fair     bool
 	stats    Stats
 	total    int64     // bytes of all files, buffers included
 	told     bool      // Append has said that the disk takes nothing, and it still does not
@@ -74,6 +76,7 @@ type Stats struct {
 	Stored    int   // packets appended
 	Dropped   int   // packets not stored because the disk was full
 	Evicted   int   // packets removed to keep within MaxBytes
+	Crowding  int   // packets not stored because their source had its share (Options.Fair)
 	Torn      int   // files whose end was cut off when they were opened
 	TornBytes int64 // bytes cut off
 	Bytes     int64 // in all files now
@@ -89,7 +92,7 @@ func Open(o Options) (*Store, error) {
 			return nil, err
 		}
 	}
-	s := &Store{dir: o.Dir, max: o.MaxBytes, fileMax: o.FileBytes, labels: map[string]*series{}}
+	s := &Store{dir: o.Dir, max: o.MaxBytes, fileMax: o.FileBytes, fair: o.Fair, labels: map[string]*series{}}
 	if err := s.acquire(); err != nil {
 		return nil, fmt.Errorf("dataset %s: %w", o.Dir, err)
 	}
@@ -165,6 +168,10 @@ func (s *Store) Append(p packet.Packet) error {
 	if len(p.Frame) < packet.EthernetHeaderLen || len(p.Frame) > maxFrameBytes {
 		return fmt.Errorf("store packet of %s: frame of %d bytes: must have %d to %d",
 			p.Label, len(p.Frame), packet.EthernetHeaderLen, maxFrameBytes)
+	}
+	if s.fair && !one.admission.admit(p, time.Now()) {
+		s.stats.Crowding++
+		return nil
 	}
 	need := int64(recordHeaderBytes + len(p.Frame))
 	if err := s.makeRoom(need); err != nil {
