@@ -133,7 +133,7 @@ func openService(cfg config.Config, o serviceOptions, log *slog.Logger) (_ *serv
 	if s.keeper, err = startKeeper(); err != nil {
 		return nil, err
 	}
-	s.store, err = dataset.Open(dataset.Options{Dir: filepath.Join(cfg.State.Dir, dataDir), Labels: labelNames(cfg), MaxBytes: int64(cfg.State.MaxBytes)})
+	s.store, err = dataset.Open(dataset.Options{Dir: filepath.Join(cfg.State.Dir, dataDir), Labels: labelNames(cfg), MaxBytes: int64(cfg.State.MaxBytes), Fair: true})
 	if err != nil {
 		return nil, err
 	}

@@ -93,3 +93,16 @@ func (s *service) replay() error {
 	}
 	return nil
 }
+
+// untried are the labels that the model lacks though nobody has found that they
+// cannot be learned.
+func (m *liveModel) untried() []string {
+	leftOut := m.manifest.LeftOut()
+	var out []string
+	for _, label := range m.lacks {
+		if leftOut[label] == "" {
+			out = append(out, label)
+		}
+	}
+	return out
+}

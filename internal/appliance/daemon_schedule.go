@@ -107,7 +107,7 @@ func (s *scheduler) occasion(now time.Time, asked bool) (occasion, error) {
 		return occasion{}, err
 	}
 	live := s.current.Load()
-	first := live == nil || len(live.lacks) > 0
+	first := live == nil || len(live.untried()) > 0
 	missing := s.missing()
 	o := occasion{recipe: cfg.Train.Recipe}
 	switch {
@@ -123,7 +123,7 @@ func (s *scheduler) occasion(now time.Time, asked bool) (occasion, error) {
 		if now.After(s.retry) {
 			o.why = "enough packets for the first model"
 			if live != nil {
-				o.why = "enough packets of further labels: " + strings.Join(live.lacks, ", ")
+				o.why = "enough packets of further labels: " + strings.Join(live.untried(), ", ")
 			}
 		}
 	case due:

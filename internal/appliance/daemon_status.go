@@ -58,13 +58,14 @@ type TrainingStatus struct {
 
 // CaptureStatus are the capture's and the dataset's counts since the start.
 type CaptureStatus struct {
-	Seen    uint64               `json:"seen"` // frames that entered the LAN interface
-	Ours    uint64               `json:"ours"` // of these, our own: not looked at
-	Labels  []LabelCaptureStatus `json:"labels"`
-	Stored  int                  `json:"stored"`
-	Evicted int                  `json:"evicted"` // to keep within state.max_bytes
-	Torn    int                  `json:"torn"`    // files whose end a crash had torn
-	Bytes   int64                `json:"bytes"`   // on disk now
+	Seen     uint64               `json:"seen"` // frames that entered the LAN interface
+	Ours     uint64               `json:"ours"` // of these, our own: not looked at
+	Labels   []LabelCaptureStatus `json:"labels"`
+	Stored   int                  `json:"stored"`
+	Evicted  int                  `json:"evicted"`  // to keep within state.max_bytes
+	Crowding int                  `json:"crowding"` // not stored: their source has its share of their label
+	Torn     int                  `json:"torn"`     // files whose end a crash had torn
+	Bytes    int64                `json:"bytes"`    // on disk now
 }
 
 // LabelCaptureStatus is what was captured of one label.
@@ -139,6 +140,9 @@ func (s *service) untrained() string {
 	live := s.current.Load()
 	if live == nil || len(live.lacks) == 0 {
 		return ""
+	}
+	if out := live.manifest.LeftOut(); len(out) > 0 && len(live.untried()) == 0 {
+		return "; not trained: " + inWords(out)
 	}
 	missing := s.missing()
 	if missing == "" {
@@ -229,7 +233,7 @@ func (s *service) describeCapture(out *Status) error {
 	}
 	stored := s.store.Stats()
 	out.Capture = CaptureStatus{
-		Seen: counters.Seen, Ours: counters.Ours, Stored: stored.Stored, Evicted: stored.Evicted, Torn: stored.Torn, Bytes: stored.Bytes,
+		Seen: counters.Seen, Ours: counters.Ours, Stored: stored.Stored, Evicted: stored.Evicted, Crowding: stored.Crowding, Torn: stored.Torn, Bytes: stored.Bytes,
 	}
 	out.Drops.Disk = stored.Dropped
 	for _, l := range arranged(counters.Labels, labelNames(*s.cfg.Load())) {
@@ -240,6 +244,9 @@ func (s *service) describeCapture(out *Status) error {
 	}
 	out.Truth = s.wire.truth.status()
 	out.Warnings = append(out.Drops.warnings(s.wire.name), out.Truth.warnings()...)
+	if live := s.current.Load(); live != nil && len(live.manifest.LeftOut()) > 0 {
+		out.Warnings = append(out.Warnings, "labels left out of the model in use: "+inWords(live.manifest.LeftOut()))
+	}
 	return nil
 }
 

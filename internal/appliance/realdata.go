@@ -1,13 +1,16 @@
 package appliance
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"pacgan-appliance/internal/config"
 	"pacgan-appliance/internal/dataset"
 	"pacgan-appliance/internal/packet"
 	"pacgan-appliance/internal/train"
@@ -102,7 +105,8 @@ type corpus struct {
 	heldOut [][][]byte // of each label; nil where capture files are learned whole
 	// validated says that those held out chose the checkpoint.
 	validated bool
-	until     time.Time // when the newest packet was captured; zero where that does not matter
+	until     time.Time         // when the newest packet was captured; zero where that does not matter
+	leftOut   map[string]string // labels that were asked for and are not learned, with the reason
 }
 
 // trainData reads what the flags name.
@@ -150,10 +154,45 @@ func (p *Program) storeData(store *dataset.Store, o trainOptions) (corpus, error
 		if out.total() > 0 {
 			fmt.Fprintf(p.Stderr, "label %q: left out of %s frames: %v\n", label, thousands(len(captured)), &out)
 		}
+		if why := unlearnable(trained); why != "" {
+			if data.leftOut == nil {
+				data.leftOut = map[string]string{}
+			}
+			data.leftOut[label] = why
+			fmt.Fprintf(p.Stderr, "label %q: left out of the training: %s\n", label, why)
+			continue
+		}
 		data.train = append(data.train, train.Set{Label: label, Packets: trained})
 		data.heldOut = append(data.heldOut, heldOut)
 	}
+	if len(data.train) == 0 && len(only) > 0 {
+		return corpus{}, fmt.Errorf("no label can be learned: %s", inWords(data.leftOut))
+	}
 	return data, nil
+}
+
+// unlearnable says why a label's packets cannot be learned; "" where they can.
+// Whoever sends what a filter takes must not keep the others from being
+// learned.
+func unlearnable(packets [][]byte) string {
+	if n := len(packets); n < config.MinTrainable {
+		return fmt.Sprintf("%d of its packets can be learned, at least %d are needed", n, config.MinTrainable)
+	}
+	for _, p := range packets[1:] {
+		if !bytes.Equal(p, packets[0]) {
+			return ""
+		}
+	}
+	return fmt.Sprintf("its %s packets are all the same", thousands(len(packets)))
+}
+
+// inWords lists labels with the reasons why they are left out.
+func inWords(leftOut map[string]string) string {
+	var parts []string
+	for _, label := range slices.Sorted(maps.Keys(leftOut)) {
+		parts = append(parts, label+" ("+leftOut[label]+")")
+	}
+	return strings.Join(parts, ", ")
 }
 
 // newest are the packets that were captured after a time, and at least so many

@@ -206,9 +206,9 @@ func checkpointOf(c train.Checkpoint) model.Checkpoint {
 }
 
 // trainingOf is what the manifest tells of a training.
-func trainingOf(r *train.Result, until time.Time) *model.Training {
+func trainingOf(r *train.Result, data corpus) *model.Training {
 	t := &model.Training{
-		Step: r.Chosen, Steps: r.Steps, Seconds: r.WallSeconds, CPUSeconds: r.CPUSeconds, Packets: r.Packets, Until: until, Floor: r.Floor, Losses: r.Losses,
+		Step: r.Chosen, Steps: r.Steps, Seconds: r.WallSeconds, CPUSeconds: r.CPUSeconds, Packets: r.Packets, Until: data.until, LeftOut: data.leftOut, Floor: r.Floor, Losses: r.Losses,
 	}
 	for _, c := range r.Curve {
 		t.Curve = append(t.Curve, checkpointOf(c))
@@ -225,7 +225,7 @@ func (p *Program) saveModel(o trainOptions, t *training, result *train.Result, j
 	}
 	manifest := model.Manifest{
 		Seed: t.options.Seed, ConfigHash: configHash, DataHash: hashData(t.data.train), Software: p.Version, Created: time.Now(),
-		Training: trainingOf(result, t.data.until), Quality: judged.quality, Rival: judged.rival,
+		Training: trainingOf(result, t.data), Quality: judged.quality, Rival: judged.rival,
 	}
 	dir = o.out
 	if dir != "" {

@@ -149,7 +149,7 @@ func (p *Program) readData(t *training, o trainOptions) error {
 	for i, set := range t.data.train {
 		heldOut[set.Label] = t.data.heldOut[i]
 	}
-	t.data = corpus{train: t.saved.Data}
+	t.data = corpus{train: t.saved.Data, leftOut: t.data.leftOut}
 	for _, set := range t.saved.Data {
 		t.data.heldOut = append(t.data.heldOut, heldOut[set.Label])
 	}

@@ -18,9 +18,11 @@ type Training struct {
 	CPUSeconds float64        `json:"cpu_seconds"`    // of all threads
 	Packets    map[string]int `json:"packets"`        // trained on, of each label
 	Until      time.Time      `json:"until,omitzero"` // when the newest of them was captured; zero where files do not say
-	Floor      float64        `json:"floor"`          // Distance of real packets: what a perfect generator would reach
-	Curve      []Checkpoint   `json:"curve"`          // every checkpoint, step 0 first
-	Losses     []Loss         `json:"losses,omitempty"`
+	// LeftOut are labels that were asked for and could not be learned, with the reason.
+	LeftOut map[string]string `json:"left_out,omitempty"`
+	Floor   float64           `json:"floor"` // Distance of real packets: what a perfect generator would reach
+	Curve   []Checkpoint      `json:"curve"` // every checkpoint, step 0 first
+	Losses  []Loss            `json:"losses,omitempty"`
 }
 
 // Loss is the mean losses of the steps up to Step, from the Loss before on.

@@ -43,6 +43,15 @@ type Manifest struct {
 	GeneratorSHA256 string            `json:"generator_sha256"`
 }
 
+// LeftOut are the labels that could not be learned with the model, with the
+// reason; none where that is not known.
+func (man *Manifest) LeftOut() map[string]string {
+	if man.Training == nil {
+		return nil
+	}
+	return man.Training.LeftOut
+}
+
 // describe completes the manifest of a model whose generator file has the given hash.
 func (man *Manifest) describe(m *Model, sha256 string) {
 	man.FormatVersion, man.GeneratorSHA256 = FormatVersion, sha256
