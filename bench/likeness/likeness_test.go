@@ -21,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) { labtest.Main(m) }
 
-// TestOfALab has a model of 400 packets of each label compared as the figures are, by all observers: a whole run. How
+// TestOfALab has a model of 200 packets of each label compared as the figures are, by all observers: a whole run. How
 // like the few packets are is not its question, only that there are no faults among them.
 func TestOfALab(t *testing.T) {
 	if testing.Short() {
@@ -38,7 +38,7 @@ func TestOfALab(t *testing.T) {
 	}
 	file := filepath.Join(dir, "table.json")
 	cmd := exec.Command(filepath.Join(dir, "likeness"), "-binary", filepath.Join(dir, "pacgan-appliance"), "-state", filepath.Join(dir, "state"),
-		"-servers", "embedded", "-learn", "400", "-send", "200", "-rate", "500", "-labels", "dns,traversal", "-json", file)
+		"-servers", "embedded", "-learn", "200", "-send", "100", "-rate", "500", "-labels", "dns,traversal", "-json", file)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Logf("%v: %v\n%s", cmd, err, out)
@@ -61,9 +61,9 @@ func TestOfALab(t *testing.T) {
 		}
 	}
 	for what, least := range map[string]float64{
-		"dns: suricata: flow UDP dns": 980, "dns: ndpi: flow UDP DNS": 980,
-		"traversal: suricata: flow TCP http": 980, "traversal: ndpi: flow TCP HTTP": 980,
-		"traversal: suricata: alert pacgan lab: path traversal in a URL": 980,
+		"dns: suricata: flow UDP dns": 950, "dns: ndpi: flow UDP DNS": 950,
+		"traversal: suricata: flow TCP http": 950, "traversal: ndpi: flow TCP HTTP": 950,
+		"traversal: suricata: alert pacgan lab: path traversal in a URL": 950,
 	} {
 		if flows[what] < least {
 			t.Errorf("%s: %.1f of 1,000 generated, want %.0f at least", what, flows[what], least)

@@ -26,7 +26,8 @@ max_rate = {{.Rate}}
 name = "{{.Name}}"
 filter = "{{.Filter}}"
 answer = "{{.Answer}}"
-{{end}}
+{{if .Malicious}}malicious = true
+{{end}}{{end}}
 [train]
 recipe = "{{.Recipe}}"
 
@@ -39,6 +40,7 @@ dir = "{{.State}}"
 
 type labLabel struct {
 	Name, Filter, Answer string
+	Malicious            bool
 }
 
 // labLabels are the kinds of traffic that the lab's clients make. The first
@@ -48,12 +50,12 @@ func labLabels() []labLabel {
 	const ping, dns = "icmp[icmptype] == icmp-echo", "udp dst port 53"
 	const http = "tcp dst port 80 and tcp[((tcp[12:1] & 0xf0) >> 2):4] = 0x47455420"
 	return []labLabel{
-		{"bigping", testers + ping, "icmp-echo"},
-		{"blockedname", testers + dns, "dns"},
-		{"traversal", testers + http, "http"},
-		{"ping", ping, "icmp-echo"},
-		{"dns", dns, "dns"},
-		{"http", http, "http"},
+		{"bigping", testers + ping, "icmp-echo", true},
+		{"blockedname", testers + dns, "dns", true},
+		{"traversal", testers + http, "http", true},
+		{"ping", ping, "icmp-echo", false},
+		{"dns", dns, "dns", false},
+		{"http", http, "http", false},
 	}
 }
 

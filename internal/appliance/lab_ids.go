@@ -1,6 +1,14 @@
 package appliance
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"pacgan-appliance/internal/idslog"
+	"pacgan-appliance/internal/score"
+)
 
 // startSensor has the lab's sensor watch from before the first packet on.
 func (r *labRun) startSensor(ctx context.Context) error {
@@ -13,4 +21,43 @@ func (r *labRun) startSensor(ctx context.Context) error {
 	}
 	ph.end("its engine has started; it writes " + r.lab.EVE())
 	return nil
+}
+
+// truthFor is where the lab keeps the truth that a sensor is scored against,
+// where nobody named a place.
+func (o labOptions) truthFor(state string) string {
+	if o.ids == "" || o.truth != "" {
+		return o.truth
+	}
+	return filepath.Join(state, truthDir)
+}
+
+// scoreSensor ends the sensor and reads what it said of the injected packets;
+// nil where none ran.
+func (r *labRun) scoreSensor(ctx context.Context) (*score.Score, error) {
+	if r.o.ids == "" {
+		return nil, nil
+	}
+	ph := r.p.startPhase("score", 1)
+	if err := r.lab.StopIDS(ctx); err != nil {
+		return nil, err
+	}
+	s, err := score.Run(ctx, score.Options{
+		Truth:   r.o.truthFor(r.state),
+		Sources: []score.Source{{Name: r.o.ids, Kind: idslog.Suricata, Paths: []string{r.lab.EVE()}}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	ph.end(thousands(int(s.Truth.Records)) + " records of truth")
+	return s, nil
+}
+
+// printScore prints what the sensor made of the injected packets.
+func printScore(w io.Writer, s *score.Score) error {
+	if s == nil {
+		return nil
+	}
+	fmt.Fprintln(w, "\nWhat the sensor made of the injected packets")
+	return score.Write(w, s)
 }

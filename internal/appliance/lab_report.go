@@ -25,8 +25,14 @@ func (r *labRun) conclude(report *LabReport) error {
 	if err := printReport(r.p.Stdout, report); err != nil {
 		return err
 	}
+	if err := printScore(r.p.Stdout, report.Score); err != nil {
+		return err
+	}
 	fmt.Fprintf(r.p.Stdout, "\nmodel      %s\ncaptured   %s\ngenerated  %s\n",
 		r.model, filepath.Join(r.state, dataDir), filepath.Join(r.state, "generated.pcapng"))
+	if r.o.ids != "" {
+		fmt.Fprintf(r.p.Stdout, "truth      %s\nsensor     %s\n", r.o.truthFor(r.state), r.lab.EVE())
+	}
 	if r.o.json == "" {
 		return nil
 	}

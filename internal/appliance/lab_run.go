@@ -67,6 +67,9 @@ func (p *Program) runLab(ctx context.Context, o labOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	if report.Score, err = r.scoreSensor(ctx); err != nil {
+		return err
+	}
 	if err := r.conclude(report); err != nil {
 		return err
 	}
@@ -95,7 +98,7 @@ func (r *labRun) prepare() error {
 	if r.cfg, text, err = r.o.config(r.state); err != nil {
 		return err
 	}
-	keepTruth(&r.cfg, r.o.truth)
+	keepTruth(&r.cfg, r.o.truthFor(r.state))
 	return os.WriteFile(filepath.Join(r.state, "config.toml"), text, 0o644)
 }
 

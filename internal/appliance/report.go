@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+
+	"pacgan-appliance/internal/score"
 )
 
 // LabReport is what `lab --json` writes: a contract, to which fields may be
@@ -22,6 +24,7 @@ type LabReport struct {
 	Train   TrainReport   `json:"train"`
 	Labels  []LabelReport `json:"labels"`
 	All     LabelReport   `json:"all"`
+	Score   *score.Score  `json:"score,omitempty"` // of the lab's sensor, with --ids
 }
 
 // TrainReport says what a training took.

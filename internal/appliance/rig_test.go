@@ -79,17 +79,22 @@ type rig struct {
 // mustRig captures packets of each label and fits the trees.
 func mustRig(t *testing.T, servers lab.Servers, packets int) *rig {
 	t.Helper()
+	return mustRigOf(t, labOptions{
+		labels: lab.Labels(), capturePackets: packets, generate: packets, rate: 1000, seed: 7, recipe: "tree", servers: string(servers),
+	}, lab.Options{Servers: servers, Seed: 7})
+}
+
+// mustRigOf is mustRig with all that can be chosen.
+func mustRigOf(t *testing.T, o labOptions, network lab.Options) *rig {
+	t.Helper()
 	withRace(t)
 	labtest.RequireRoot(t)
 	t.Setenv(asProgram, "1")
-	o := labOptions{
-		labels: lab.Labels(), capturePackets: packets, generate: packets, rate: 1000, seed: 7, recipe: "tree",
-		servers: string(servers), state: filepath.Join(t.TempDir(), "state"),
-	}
+	o.state = filepath.Join(t.TempDir(), "state")
 	r := &rig{labRun: &labRun{p: &Program{Version: "test", Stdout: io.Discard, Stderr: io.Discard}, o: o}}
 	must(t, r.prepare())
 	var err error
-	r.lab, err = lab.New(lab.Options{Servers: servers, Seed: o.seed})
+	r.lab, err = lab.New(network)
 	must(t, err)
 	t.Cleanup(func() { must(t, r.lab.Close()) })
 	r.store, err = dataset.Open(dataset.Options{Dir: filepath.Join(r.state, dataDir), Labels: labelNames(r.cfg), MaxBytes: int64(r.cfg.State.MaxBytes)})

@@ -15,7 +15,7 @@ var hints = map[string]string{
 	"ping":       systemHint("iputils-ping"),
 	"dig":        systemHint("bind9-dnsutils"),
 	"curl":       systemHint("curl"),
-	"suricata":   `install it with "make deps-ids", or leave --ids out`,
+	"suricata":   `install Debian's suricata, of Debian 12's backports ("make deps-ids" does), or leave --ids out`,
 	"tshark":     `install it with "make deps-ids"`,
 	"ndpiReader": `install it with "make deps-ids"`,
 }

@@ -12,7 +12,7 @@ func TestMissingProgramSaysWhatToInstall(t *testing.T) {
 	for _, c := range []struct{ name, want string }{
 		{"dig", `dig: not found: install it with "apt-get install bind9-dnsutils", or use --servers embedded`},
 		{"curl", `curl: not found: install it with "apt-get install curl", or use --servers embedded`},
-		{"suricata", `suricata: not found: install it with "make deps-ids", or leave --ids out`},
+		{"suricata", `suricata: not found: install Debian's suricata, of Debian 12's backports ("make deps-ids" does), or leave --ids out`},
 		{"nobodys-tool", `nobodys-tool: not found: install it with "apt-get install nobodys-tool"`},
 	} {
 		if _, err := program.Find(c.name); err == nil || err.Error() != c.want {
