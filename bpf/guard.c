@@ -36,6 +36,11 @@ volatile __u64 open_until = 0;
 #define META_GENERATED 0x08    /* the generated packet itself: on_wire is counted on these */
 #define META_CONVERSATION 0x10 /* belongs to a TCP conversation that we hold */
 
+/* The label of frames by which user space measures its ways of sending. They
+ * leave from nowhere, but what comes by the cable goes back over it: so each
+ * has as many veths before it as a frame that leaves. */
+#define PROBE_LABEL 0xff
+
 struct meta {
 	__u8 flags;
 	__u8 label;
@@ -330,8 +335,10 @@ static __noinline int judge(struct __sk_buff *skb)
 	label = meta.label;
 	rule = bpf_map_lookup_elem(&rules, &label);
 	count = bpf_map_lookup_elem(&passages, &label);
-	if (!(meta.flags & META_LOCAL) || label >= label_count || !rule || !count)
-		return drop(DROP_FOREIGN);
+	if (!(meta.flags & META_LOCAL) || label >= label_count || !rule || !count) {
+		drop(DROP_FOREIGN);
+		return label == PROBE_LABEL && skb->ingress_ifindex ? bpf_redirect(skb->ifindex, 0) : TC_ACT_SHOT;
+	}
 
 	now = bpf_ktime_get_ns();
 	if (now >= open_until)

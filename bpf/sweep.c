@@ -28,9 +28,12 @@ static long visit(void *map, struct expect_key *key, struct expectation *v, __u6
 	__u64 first = v->first_ns;
 	__u64 age = *now > first ? *now - first : 0;
 	__u32 label = v->label, state = v->state;
-	struct expect_key k = *key;
-	struct swept *count = bpf_map_lookup_elem(&sweeps, &label);
+	struct expect_key k;
+	struct swept *count;
 
+	if (!state && age <= 2 * timeout_ns)
+		return 0;
+	count = bpf_map_lookup_elem(&sweeps, &label);
 	if (!count)
 		return 0;
 	if (state && age > timeout_ns) {
@@ -42,8 +45,9 @@ static long visit(void *map, struct expect_key *key, struct expectation *v, __u6
 		return 0;
 	}
 	count->inflight += state;
-	if (state || age <= 2 * timeout_ns)
+	if (state)
 		return 0;
+	k = *key;
 	/* A packet that the guard adds from here on finds the entry dead and is refused. */
 	if (__sync_val_compare_and_swap(&v->state, 0, STATE_DEAD) == 0)
 		bpf_map_delete_elem(&expectations, &k);

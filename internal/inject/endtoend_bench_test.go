@@ -22,7 +22,7 @@ func BenchmarkEndToEnd(b *testing.B) {
 		}},
 	} {
 		b.Run(bm.name, func(b *testing.B) {
-			n := newNetwork(b, networkOptions{})
+			n := newNetwork(b, networkOptions{unrecorded: true})
 			startNginx(b, n.servers)
 			source := &endless{list: []labelled{bm.make(b)}}
 			label := source.list[0].label

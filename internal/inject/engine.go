@@ -71,7 +71,7 @@ const (
 	probeSlice = 50 * time.Millisecond
 	probeTurns = 10 // of each engine: one second in all
 	probeBytes = 75
-	noLabel    = 0xff // the guard drops what has it
+	noLabel    = 0xff // PROBE_LABEL in bpf/guard.c
 )
 
 // faster measures both engines and keeps the faster one. Slices take turns and

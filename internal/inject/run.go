@@ -62,6 +62,7 @@ type runner struct {
 	options RunOptions
 	pacer   *pacer
 	timer   *time.Timer
+	clock   time.Time // of the batch: reading it for each packet costs as much as a checksum
 	summary Summary
 	first   int64 // when the first packet was taken, monotonic
 	last    int64
@@ -188,6 +189,7 @@ func (r *runner) loop(ctx context.Context) error {
 // batch takes the packets that are due, and returns how many.
 func (r *runner) batch(ctx context.Context, now int64) (int, error) {
 	limit := r.left()
+	r.clock = time.Now()
 	for n := range limit {
 		if !r.pacer.ready(now) {
 			return n, nil
@@ -280,6 +282,7 @@ func (r *runner) place(ctx context.Context, p Packet) error {
 // shows at the next flush.
 func (r *runner) unpark() {
 	kept := r.parked[:0]
+	r.clock = time.Now()
 	for _, p := range r.parked {
 		r.ledger.wait(p.Label, -1)
 		if ready, err := r.send(context.Background(), p); !ready && err == nil {
@@ -305,7 +308,7 @@ func (r *runner) send(ctx context.Context, p Packet) (bool, error) {
 	if !r.allowed(dst) { // for the guard to count and drop
 		return true, r.sender.add([6]byte{metaLocal}, single, p, min(len(p.IP), r.wire.MTU))
 	}
-	hop, ready, reason := r.hops.resolve(dst, time.Now())
+	hop, ready, reason := r.hops.resolve(dst, r.clock)
 	switch {
 	case reason != reasonNoFailure:
 		r.ledger.fail(p, reason)

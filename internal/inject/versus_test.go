@@ -39,7 +39,7 @@ func BenchmarkVersus(b *testing.B) {
 		{"inject-unasked-sendmmsg/trafgen", inject.EngineSendmmsg, none, trafgen},
 	} {
 		b.Run(bm.name, func(b *testing.B) {
-			n := newNetwork(b, networkOptions{engine: bm.engine, expectations: 1 << 19})
+			n := newNetwork(b, networkOptions{engine: bm.engine, expectations: 1 << 19, unrecorded: true})
 			mac := n.servers.MAC(b).String()
 			mustRun(b, gatewayCommand("ip", "neigh", "replace", nobody, "lladdr", mac, "dev", "wan0", "nud", "permanent"))
 			theirs := bm.theirs(b, "wan0")

@@ -40,15 +40,17 @@ func (v *Verifier) Run(ctx context.Context, deliver func(Segment)) error {
 // errClosed ends a Run whose Verifier was closed.
 var errClosed = fmt.Errorf("verify: %w", os.ErrClosed)
 
-func (v *Verifier) sweepAlways(ctx context.Context) error {
-	interval := min(max(v.options.Timeout/2, minSweepInterval), maxSweepInterval)
-	tick := interval
-	if v.tidings != nil {
-		tick = min(tick, tellInterval)
+// sweepInterval is how often the table is walked over.
+func (v *Verifier) sweepInterval() time.Duration {
+	if v.tidings != nil { // the ring must hold what expires at once
+		return minSweepInterval
 	}
-	ticker := time.NewTicker(tick)
+	return min(max(v.options.Timeout/2, minSweepInterval), maxSweepInterval)
+}
+
+func (v *Verifier) sweepAlways(ctx context.Context) error {
+	ticker := time.NewTicker(v.sweepInterval())
 	defer ticker.Stop()
-	var swept time.Time
 	for {
 		ending := false
 		select {
@@ -57,11 +59,8 @@ func (v *Verifier) sweepAlways(ctx context.Context) error {
 		case <-ticker.C:
 		}
 		since := time.Now()
-		if ending || since.Sub(swept) > interval-tick/2 {
-			swept = since
-			if err := v.Sweep(); err != nil {
-				return err
-			}
+		if err := v.Sweep(); err != nil {
+			return err
 		}
 		if err := v.tell(since); err != nil || ending {
 			return err

@@ -39,10 +39,6 @@ const (
 	maxSweepInterval = time.Second
 )
 
-// tellInterval is how often what the programs tell is read, where somebody
-// listens.
-const tellInterval = 250 * time.Millisecond
-
 // Answer says what a valid response to a label's packets is (DESIGN.md).
 type Answer string
 
