@@ -136,7 +136,13 @@ func (r *rig) inject(t *testing.T, count int, during func(*wire)) ([]labelCounts
 		}
 	}
 	must(t, w.close())
-	r.checkTruth(t, mustMatchTruth(t, cfg.Truth.Dir, counts), count)
+	records := mustMatchTruth(t, cfg.Truth.Dir, counts)
+	r.checkTruth(t, records, count)
+	drawn := map[string][][]byte{}
+	for i, label := range labelNames(r.cfg) {
+		drawn[label] = source.kept[i]
+	}
+	mustMatchPackets(t, cfg.Truth.Dir, records, drawn)
 	return counts, source
 }
 

@@ -45,7 +45,7 @@ func openTestimony(cfg config.Config, room int) (*testimony, error) {
 	}
 	var err error
 	t.log, err = truth.Open(t.dir, truth.Options{
-		MaxBytes: int64(cfg.Truth.MaxBytes), Logger: slog.With("component", "truth"),
+		MaxBytes: int64(cfg.Truth.MaxBytes), Packets: cfg.Truth.Packets, Logger: slog.With("component", "truth"),
 	})
 	if err != nil {
 		return nil, err

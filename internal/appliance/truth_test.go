@@ -1,12 +1,22 @@
 package appliance
 
 import (
+	"bytes"
+	"errors"
+	"io"
 	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/gopacket/pcapgo"
 
+	"pacgan-appliance/internal/packet"
 	"pacgan-appliance/internal/truth"
 )
 
@@ -56,4 +66,51 @@ func mustMatchTruth(t *testing.T, dir string, counts []labelCounts) []truth.Reco
 		t.Errorf("records (-counts +records):\n%s", diff)
 	}
 	return records
+}
+
+// mustMatchPackets wants the packet beside each record, as gopacket and tshark
+// read it, to be the one of the record's index that the source drew of its
+// label, with right checksums.
+func mustMatchPackets(t *testing.T, dir string, records []truth.Record, drawn map[string][][]byte) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.pcapng"))
+	must(t, err)
+	var comments []string
+	var packets [][]byte
+	for _, name := range files {
+		out, err := exec.Command("tshark", "-r", name, "-T", "fields", "-e", "frame.comment").Output()
+		must(t, err)
+		comments = append(comments, strings.Split(strings.TrimSpace(string(out)), "\n")...)
+		packets = append(packets, mustPcapng(t, name)...)
+	}
+	if len(comments) != len(records) || len(packets) != len(records) {
+		t.Fatalf("%d comments and %d packets beside %d records", len(comments), len(packets), len(records))
+	}
+	for i, r := range records {
+		if want := "label=" + r.Pacgan.Label + ",uuid=" + r.UUID.String(); comments[i] != want {
+			t.Fatalf("packet %d: comment %s, want %s", i, comments[i], want)
+		}
+		want := slices.Clone(drawn[r.Pacgan.Label][r.Pacgan.Index])
+		if err := packet.RepairChecksums(want); err == nil && !bytes.Equal(want, packets[i]) || len(want) != r.Pacgan.Bytes {
+			t.Errorf("record %s: packet\n%x, drawn was\n%x", r.UUID, packets[i], want)
+		}
+	}
+}
+
+func mustPcapng(t *testing.T, name string) [][]byte {
+	t.Helper()
+	f, err := os.Open(name)
+	must(t, err)
+	defer f.Close()
+	r, err := pcapgo.NewNgReader(f, pcapgo.DefaultNgReaderOptions)
+	must(t, err)
+	var packets [][]byte
+	for {
+		data, _, err := r.ReadPacketData()
+		if errors.Is(err, io.EOF) {
+			return packets
+		}
+		must(t, err)
+		packets = append(packets, data)
+	}
 }

@@ -29,7 +29,7 @@ func (b *Book) write(e *entry, sequence uint64) {
 		b.record.Pacgan.RTT = int64(e.rtt)
 	}
 	b.record.describeFlow(e.packet.IP)
-	b.log.Append(&b.record) // its one error is that it was closed, which is after us
+	b.log.Append(&b.record, e.packet.IP) // its one error is that it was closed, which is after us
 }
 
 // describeFlow fills in what the headers say; of what cannot be framed, nothing.

@@ -21,10 +21,10 @@ const (
 
 	segmentsInBudget = 8
 	maxSegmentBytes  = 64 << 20
-	mostWaiting      = 8 << 20 // bytes that wait for a slow disk
-	writesWaiting    = 8       // of which one is begun at once
+	mostWaiting      = 32 << 20 // bytes that wait for a slow disk
+	writeAt          = 256 << 10
 	syncEvery        = time.Second
-	mostSpare        = 2
+	mostSpare        = 4
 )
 
 // ErrClosed says that Close was called.
@@ -33,6 +33,7 @@ var ErrClosed = errors.New("truth: closed")
 // Options of Open.
 type Options struct {
 	MaxBytes int64         // of all files together, at least MinMaxBytes; 0: DefaultMaxBytes
+	Packets  bool          // the packets, too: a .pcapng beside each .jsonl
 	MaxAge   time.Duration // after which a file is followed by the next; 0: DefaultMaxAge
 	Logger   *slog.Logger  // is told when the disk takes no more, and when it does again; nil: nobody is
 }
@@ -56,7 +57,7 @@ type Log struct {
 	mu       sync.Mutex
 	front    chunk           // what Append adds to
 	full     []chunk         // before it, whole
-	spare    []*bytes.Buffer // to use again
+	spare    []*bytes.Buffer // pairs to use again
 	waiting  int             // bytes in all of them
 	last     time.Time
 	stats    Stats
@@ -71,14 +72,18 @@ type Log struct {
 type chunk struct {
 	segment segment
 	lines   *bytes.Buffer
+	packets *bytes.Buffer
 	records uint64
 }
 
-// segment is a file of records.
+func (c *chunk) bytes() int { return c.lines.Len() + c.packets.Len() }
+
+// segment is a file of records, and one of packets.
 type segment struct {
 	number int
 	began  time.Time
 	bytes  int64 // with all chunks
+	pcapng pcapng
 }
 
 // Open opens or makes a directory of records to add to. One process at a time
@@ -128,8 +133,9 @@ func open(dir string, o Options) (*Log, error) {
 // Append adds a record; it never waits for the disk. Records come in the order
 // of their timestamps: one that is up to a second behind the one before it gets
 // that one's, since clocks are set; one that is further behind begins a file.
-// The only error is ErrClosed: what the disk does not take is in Stats.
-func (l *Log) Append(r *Record) error {
+// ip is the packet, for Options.Packets; none where it is empty. The only error
+// is ErrClosed: what the disk does not take is in Stats.
+func (l *Log) Append(r *Record, ip []byte) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
@@ -148,17 +154,20 @@ func (l *Log) Append(r *Record) error {
 	if l.front.segment.bytes == 0 {
 		l.front.segment.began = at
 	}
-	if l.waiting >= l.mostWaiting() {
+	if l.waiting >= mostWaiting {
 		l.stats.Lost++
 		return nil
 	}
-	before := l.front.lines.Len()
+	before := l.front.bytes()
 	l.front.lines.Write(appendRecord(l.front.lines.AvailableBuffer(), r))
-	n := l.front.lines.Len() - before
+	if l.options.Packets && len(ip) > 0 {
+		l.front.packets.Write(l.front.segment.pcapng.append(l.front.packets.AvailableBuffer(), r, ip))
+	}
+	n := l.front.bytes() - before
 	l.front.records++
 	l.front.segment.bytes += int64(n)
 	l.waiting += n
-	if l.front.lines.Len() >= l.mostWaiting()/writesWaiting {
+	if l.front.bytes() >= writeAt {
 		l.hasten()
 	}
 	return nil
@@ -166,9 +175,6 @@ func (l *Log) Append(r *Record) error {
 
 // segmentBytes is how large a file grows.
 func (l *Log) segmentBytes() int64 { return min(l.options.MaxBytes/segmentsInBudget, maxSegmentBytes) }
-
-// mostWaiting is how many bytes may wait for the disk.
-func (l *Log) mostWaiting() int { return int(min(l.segmentBytes(), mostWaiting)) }
 
 // rotate has what comes go to a further file.
 func (l *Log) rotate() {
@@ -184,10 +190,18 @@ func (l *Log) rotate() {
 
 // begin makes an empty front.
 func (l *Log) begin(s segment) {
-	l.front = chunk{segment: s, lines: new(bytes.Buffer)}
-	if n := len(l.spare); n > 0 {
-		l.front.lines, l.spare = l.spare[n-1], l.spare[:n-1]
+	l.front = chunk{segment: s, lines: l.buffer(), packets: l.buffer()}
+}
+
+// buffer is an empty one.
+func (l *Log) buffer() *bytes.Buffer {
+	n := len(l.spare)
+	if n == 0 {
+		return new(bytes.Buffer)
 	}
+	b := l.spare[n-1]
+	l.spare = l.spare[:n-1]
+	return b
 }
 
 func (l *Log) hasten() {
@@ -259,13 +273,13 @@ func (l *Log) flush() error {
 // put writes one chunk. A file that a write failed on takes no more: what is
 // in it is whole, and the next try is on a further one.
 func (l *Log) put(c *chunk) error {
-	err := l.files.makeRoom(l.options.MaxBytes - int64(c.lines.Len()))
+	err := l.files.makeRoom(l.options.MaxBytes - int64(c.bytes()))
 	if err == nil {
 		err = l.files.add(c)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.waiting -= c.lines.Len()
+	l.waiting -= c.bytes()
 	if err == nil {
 		l.stats.Written += c.records
 	} else {
@@ -275,9 +289,11 @@ func (l *Log) put(c *chunk) error {
 		}
 	}
 	l.say(err)
-	if len(l.spare) < mostSpare {
-		c.lines.Reset()
-		l.spare = append(l.spare, c.lines)
+	for _, b := range []*bytes.Buffer{c.lines, c.packets} {
+		if len(l.spare) < mostSpare {
+			b.Reset()
+			l.spare = append(l.spare, b)
+		}
 	}
 	return err
 }
