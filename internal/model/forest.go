@@ -18,12 +18,13 @@ const Absent = 1<<16 - 1
 //
 // Slots are drawn in Order: those that vary in length first, so that the packet's length is known when the
 // others, a length field among them, are drawn. A slot's tree splits on the values of slots drawn before it,
-// and draws one of the values that its node's training packets had, by their number.
+// and draws one of the values that its node's training packets had, by their number. What a protocol counts
+// (how long the rest of a message is) is a value to split on, too, although nothing writes it as it is.
 type Forest struct {
 	Shapes []Shape
 	Slots  []Slot   // shape by shape
 	Words  [][]byte // of the slots
-	Order  []int32  // shape by shape, as long as Shape.Draws says: the slots that have a tree
+	Order  []int32  // shape by shape, as long as Shape.Draws says: the slots that have a value
 
 	// The trees. A node's children come after it; nodes of one tree are consecutive.
 	Split    []int32  // [node] slot that the node splits on, or Leaf
@@ -52,6 +53,7 @@ const (
 	SlotWord                   // the bytes Words[Word+value]: values are 0..Size-1
 	SlotWidth                  // nothing: its value is the number of bytes that the slots with this Width are cut to
 	SlotDigit                  // a hex digit, which is its value; always a high one, then a low one
+	SlotBehind                 // nothing: its value is the number of bytes from here to the packet's end; it has no tree
 )
 
 // Slot is a part of a packet.
@@ -120,15 +122,28 @@ func (d *Draft) Start(shape int) []int32 {
 	return d.order
 }
 
-// Node returns the node that decides on the next slot, or Leaf where the packet is too short to have it: then
-// it is [Absent], and not to be set.
+// Node returns the node that decides on the next slot, or Leaf where there is nothing to decide: the value is known,
+// or the packet is too short to have it. Then it is not to be set.
 func (d *Draft) Node(slot int) int {
 	s := &d.forest.Slots[slot]
+	if s.Kind == SlotBehind {
+		d.values[slot] = d.behind(slot)
+		return Leaf
+	}
 	if s.Width != Leaf && s.At >= 2*int32(d.values[s.Width]) {
 		d.values[slot] = Absent
 		return Leaf
 	}
 	return d.forest.Walk(slot, d.values)
+}
+
+// behind is the number of bytes that slots write from this one on, whose lengths are known.
+func (d *Draft) behind(slot int) uint16 {
+	n := 0
+	for ; slot < d.end; slot++ {
+		n += d.size(slot)
+	}
+	return uint16(min(n, Absent-1))
 }
 
 // Set decides on a slot.

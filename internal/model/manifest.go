@@ -12,7 +12,7 @@ import (
 )
 
 // FormatVersion is the version of the files that this program writes and reads.
-const FormatVersion = 2
+const FormatVersion = 3
 
 const (
 	manifestFile  = "manifest.json"

@@ -140,7 +140,7 @@ func FuzzDecode(f *testing.F) {
 	}
 	bad := mustModel(f, RecipeTree)
 	bad.Forests[0].Kid[0] = 1 // a circle
-	f.Add([]byte(`{"format_version":2,"recipe":"tree","labels":["ping","dns"],"geometry":{"n":8,"w":16,"d":2}}`),
+	f.Add([]byte(`{"format_version":3,"recipe":"tree","labels":["ping","dns"],"geometry":{"n":8,"w":16,"d":2}}`),
 		mustWriteTensors(f, map[string]string{"format": formatName, "version": fmt.Sprint(FormatVersion)}, bad.tensors()))
 	f.Fuzz(func(t *testing.T, manifest, generator []byte) {
 		man, err := parseManifest(manifest)

@@ -109,6 +109,57 @@ func TestDraft(t *testing.T) {
 	}
 }
 
+// countingForest is a word and a letter that says how many bytes there are: "ax" or "bcdy".
+func countingForest() Forest {
+	leaf := int32(Leaf)
+	return Forest{
+		Shapes: []Shape{{Count: 4, Slots: 3, Draws: 3}},
+		Slots: []Slot{
+			{Kind: SlotBehind, Root: leaf, Width: leaf},
+			{Kind: SlotWord, Root: 0, Word: 0, Size: 2, Width: leaf},
+			{Kind: SlotWord, Root: 1, Word: 2, Size: 2, Width: leaf},
+		},
+		Words:    [][]byte{[]byte("a"), []byte("bcd"), []byte("x"), []byte("y")},
+		Order:    []int32{1, 0, 2},
+		Split:    []int32{leaf, 0, leaf, leaf},
+		FirstKid: []int32{0, 0, 2, 2, 2},
+		KidValue: []uint16{2, 4},
+		Kid:      []int32{2, 3},
+		First:    []int32{0, 2, 4, 5, 6},
+		Value:    []uint16{0, 1, 0, 1, 0, 1},
+		Count:    []uint32{1, 1, 1, 1, 1, 1},
+	}
+}
+
+// TestBehind: trees split on how many bytes there are behind a slot, which follows from what is drawn.
+func TestBehind(t *testing.T) {
+	m := mustModel(t, RecipeTree)
+	m.Forests[0] = countingForest()
+	if err := m.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	got := frequencies(t, m, "ping", 1000)
+	if len(got) != 2 || got[fmt.Sprintf("%x", "ax")] == 0 || got[fmt.Sprintf("%x", "bcdy")] == 0 {
+		t.Errorf("drawn %v, want ax and bcdy", got)
+	}
+	for _, tt := range []struct {
+		name   string
+		change func(f *Forest)
+		want   string
+	}{
+		{"known too early", func(f *Forest) { f.Order = []int32{0, 1, 2} }, `trees of label "ping": shape 0: slot 0: slot 1 behind it is drawn after it`},
+		{"with a tree", func(f *Forest) { f.Slots[0].Root = 2 }, `trees of label "ping": shape 0: slot 0: root 2 of what is not drawn`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m.Forests[0] = countingForest()
+			tt.change(&m.Forests[0])
+			if err := m.Validate(); err == nil || err.Error() != tt.want {
+				t.Errorf("error %v, want %s", err, tt.want)
+			}
+		})
+	}
+}
+
 // TestShapesAreDrawnByCount adds a second shape, of one fixed byte.
 func TestShapesAreDrawnByCount(t *testing.T) {
 	m := mustModel(t, RecipeTree)

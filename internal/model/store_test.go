@@ -117,10 +117,10 @@ func TestLoadErrors(t *testing.T) {
 		damage func(t *testing.T, dir string)
 		want   string // after "model DIR: "
 	}{
-		{"another format", manifest(`"format_version": 2`, `"format_version": 3`),
-			`format 3, this program reads format 2: retrain with "pacgan-appliance train" or install the version that wrote it`},
+		{"another format", manifest(`"format_version": 3`, `"format_version": 4`),
+			`format 4, this program reads format 3: retrain with "pacgan-appliance train" or install the version that wrote it`},
 		{"no format", manifest(`"format_version"`, `"formatversion_"`),
-			`format 0, this program reads format 2: retrain with "pacgan-appliance train" or install the version that wrote it`},
+			`format 0, this program reads format 3: retrain with "pacgan-appliance train" or install the version that wrote it`},
 		{"no JSON", manifest("{", ""), "manifest.json: invalid character ':' after top-level value"},
 		{"a field of another type", manifest(`"labels": [`, `"labels": 1, "x": [`),
 			"manifest.json: json: cannot unmarshal number into Go struct field Manifest.labels of type []string"},
@@ -129,7 +129,7 @@ func TestLoadErrors(t *testing.T) {
 		{"another recipe", manifest(`"recipe": "tree"`, `"recipe": "paper"`), `generator.safetensors: recipe "paper" without a network` + advice},
 		{"another hash", manifest(`"generator_sha256": "`, `"generator_sha256": "0000`), "generator.safetensors: its SHA-256 is "},
 		{"another magic", generator("pacgan-appliance generator", "pacgan-appliance gemerator"),
-			`generator.safetensors: format "pacgan-appliance gemerator" version "2", not "pacgan-appliance generator" version 2` + advice},
+			`generator.safetensors: format "pacgan-appliance gemerator" version "3", not "pacgan-appliance generator" version 3` + advice},
 		{"another type", generator(`"dtype":"U16"`, `"dtype":"F16"`), `generator.safetensors: tensor type "F16": must be F32, I32, U32, U16 or U8` + advice},
 		{"a tensor renamed", generator("forest.1.order", "forest.1.orden"), `generator.safetensors: tensor "forest.1.order" is missing` + advice},
 		{"a tensor of another type", generator(`"dtype":"U32"`, `"dtype":"I32"`), `generator.safetensors: tensor "forest.0.count" is I32, not U32` + advice},

@@ -133,7 +133,7 @@ func (c *shapeCheck) slot(slot int) error {
 	if drawn != c.drawn[int32(slot)] {
 		return fmt.Errorf("kind %d: drawn %t", s.Kind, c.drawn[int32(slot)])
 	}
-	if s.Width != Leaf && (!drawn || s.Kind == SlotWidth || int(s.Width) < c.first || int(s.Width) >= c.end || c.Slots[s.Width].Kind != SlotWidth) {
+	if s.Width != Leaf && (!drawn || s.Kind == SlotWidth || s.Kind == SlotBehind || int(s.Width) < c.first || int(s.Width) >= c.end || c.Slots[s.Width].Kind != SlotWidth) {
 		return fmt.Errorf("its width is slot %d", s.Width)
 	}
 	words := 1
@@ -147,7 +147,7 @@ func (c *shapeCheck) slot(slot int) error {
 	case SlotDigit:
 		c.bytes++
 		return c.pair(slot)
-	case SlotWidth:
+	case SlotWidth, SlotBehind:
 		return nil
 	case SlotWord:
 		words = int(s.Size)
@@ -182,9 +182,38 @@ func (c *shapeCheck) pair(slot int) error {
 	return nil
 }
 
+// behind checks a slot whose value is known when all that varies in length behind it is drawn.
+func (c *shapeCheck) behind(slot int32) error {
+	if c.Slots[slot].Root != Leaf {
+		return fmt.Errorf("root %d of what is not drawn", c.Slots[slot].Root)
+	}
+	for i := slot; int(i) < c.end; i++ {
+		if c.varies(&c.Slots[i]) && !c.drawn[i] {
+			return fmt.Errorf("slot %d behind it is drawn after it", i)
+		}
+	}
+	return nil
+}
+
+// varies reports whether a slot writes now more bytes, now fewer.
+func (c *shapeCheck) varies(s *Slot) bool {
+	if s.Kind != SlotWord || s.Word < 0 || s.Size < 1 || int(s.Size) > len(c.Words)-int(s.Word) {
+		return s.Width != Leaf
+	}
+	for _, w := range c.Words[s.Word : s.Word+s.Size] {
+		if len(w) != len(c.Words[s.Word]) {
+			return true
+		}
+	}
+	return s.Width != Leaf
+}
+
 // tree checks the tree of a slot that is drawn next. Its nodes are those that the root leads to.
 func (c *shapeCheck) tree(slot int32) error {
 	s := &c.Slots[slot]
+	if s.Kind == SlotBehind {
+		return c.behind(slot)
+	}
 	highest := 0
 	switch s.Kind {
 	case SlotWord:

@@ -25,6 +25,7 @@ type variable struct {
 	digit bool
 	cut   bool  // packets may lack it
 	leaf  *tree // all of its tree where it depends on nothing, shared by the bytes of a text; else nil
+	known bool  // follows from those drawn before: it has no tree
 }
 
 // layOut finds the fields of aligned packets. A fixed part is cut into bytes that are the same in all packets, length
@@ -46,10 +47,11 @@ func layOut(a *aligned) *layout {
 		if fixed {
 			l.fixedPart(a.column(part))
 		} else {
+			l.behindPart(a, part)
 			l.varyingPart(a.column(part))
 		}
 	}
-	l.vars = append(l.first, l.later...)
+	l.vars = slices.Concat(l.first, l.behind, l.later)
 	return &l.layout
 }
 
@@ -57,6 +59,7 @@ type layoutBuilder struct {
 	layout
 	lengths      []int      // [packet]
 	first, later []variable // of parts of varying and of fixed length
+	behind       []variable // how many bytes there are from a part on, known when first are drawn
 	ahead        []variable // all of first, of the sample that descriptions are compared on
 }
 
@@ -106,6 +109,28 @@ func (l *layoutBuilder) fixedPart(rows [][]byte) {
 		}
 		x = end
 	}
+}
+
+// behindPart adds how many bytes there are from a part of varying length to the packet's end.
+func (l *layoutBuilder) behindPart(a *aligned, part int) {
+	lengths := make([]int, len(a.packets))
+	for p, packet := range a.packets {
+		lengths[p] = len(packet) - int(a.cuts[p][part])
+	}
+	names := slices.Clone(lengths)
+	slices.Sort(names)
+	if names = slices.Compact(names); len(names) > mostFeatureValues {
+		return
+	}
+	v := variable{slot: l.add(model.Slot{Kind: model.SlotBehind, Width: model.Leaf}), arity: len(names), known: true}
+	for _, n := range names {
+		v.names = append(v.names, uint16(n))
+	}
+	for _, n := range lengths {
+		code, _ := slices.BinarySearch(names, n)
+		v.codes = append(v.codes, uint16(code))
+	}
+	l.behind = append(l.behind, v)
 }
 
 // isLength reports whether the size bytes that end with byte x are the packet's length plus a constant, in all

@@ -65,6 +65,9 @@ func (l *layout) grow(ctx context.Context, threads int) ([]tree, error) {
 		if growing.Err() != nil {
 			break
 		}
+		if l.vars[i].known {
+			continue
+		}
 		group.Go(func() error {
 			g := <-pool
 			defer func() { pool <- g }()
@@ -123,6 +126,9 @@ func (l *layout) plant(f *model.Forest, trees []tree) {
 	for i, t := range trees {
 		v := &l.vars[i]
 		f.Order = append(f.Order, slot0+v.slot)
+		if v.known {
+			continue
+		}
 		if root, known := roots[v.leaf]; known {
 			l.slots[v.slot].Root = root
 			continue

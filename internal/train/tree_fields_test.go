@@ -62,6 +62,13 @@ func fieldKinds() []fieldKind {
 			return int(p[1]) == len(p)-2 && pdu[0] == 0xa0 && int(pdu[1]) == len(pdu)-2 && int(pdu[3]) == len(pdu)-9 &&
 				bytes.HasSuffix(p, []byte("\x02\x01\x00\x05\x00"))
 		}},
+		{"a count of what many words make", func(rng *rand.Rand) []byte {
+			list := fmt.Sprintf("id %c%s: ", 'a'+rng.IntN(3), strings.Repeat("z", rng.IntN(2)))
+			for range 1 + rng.IntN(3) {
+				list += "/" + []string{"sys", "descr", "uptime", "contact", "if", "ip", "tcp"}[rng.IntN(7)]
+			}
+			return []byte(fmt.Sprintf("body%c%s", len(list), list))
+		}, func(p []byte) bool { return int(p[4]) == len(p)-5 }},
 		{"a long word", func(rng *rand.Rand) []byte {
 			return slices.Concat([]byte("key="), long[rng.IntN(len(long))], random(rng, 1))
 		}, func(p []byte) bool {
