@@ -22,26 +22,16 @@ type alert struct {
 	started   bool  // at is when the flow began as the sensor saw it
 }
 
-// signature is a rule that fired.
-type signature struct {
-	id, text    string
-	first, last int64 // ns by the sensor's clock
-}
-
-// Bounds of what one sensor's logs may hold.
-const (
-	mostAlerts     = 20_000_000 // 2.5 GB, with their keys
-	mostSignatures = 100_000    // all of a large rule set
-)
+// mostAlerts bounds what one sensor's logs may hold: 2.5 GB, with their keys.
+const mostAlerts = 20_000_000
 
 // alerts are those of one sensor, with what else its logs say.
 type alerts struct {
 	Source
+	signatures
 	keys       map[key]int32 // numbers of the flows that alerts name
 	community  bool          // a key is a community id
 	list       []alert
-	signatures []signature
-	known      map[string]int32   // signatures by id
 	connection map[string][]int32 // Zeek's: alerts in list by uid
 	events     uint64             // lines that say something
 	torn       int
@@ -49,7 +39,7 @@ type alerts struct {
 
 // readAlerts reads a sensor's logs. near lies within half a year of them.
 func readAlerts(ctx context.Context, s Source, near time.Time) (*alerts, error) {
-	a := &alerts{Source: s, keys: map[key]int32{}, known: map[string]int32{}, connection: map[string][]int32{}}
+	a := &alerts{Source: s, keys: map[key]int32{}, connection: map[string][]int32{}}
 	take := func(e *idslog.Event) error {
 		a.events++
 		if !e.Alert {
@@ -128,16 +118,10 @@ func (a *alerts) add(e *idslog.Event) error {
 	if len(a.list) >= mostAlerts {
 		return fmt.Errorf("more than %d alerts: score a shorter time", mostAlerts)
 	}
-	n, err := a.signature(e)
-	if err != nil {
-		return err
-	}
-	one := alert{signature: n, seen: e.Time.UnixNano()}
-	one.at = one.seen
-	// A TCP flow that uses its ports again is a new flow to the IDS too; one of
-	// UDP or ICMP is the old one, and its start says nothing of this packet.
-	if !e.Start.IsZero() && e.Flow.Protocol == packet.ProtoTCP {
-		one.at, one.started = e.Start.UnixNano(), true
+	one := alertOf(e)
+	var ok bool
+	if one.signature, ok = a.of(e, mostSignatures); !ok {
+		return fmt.Errorf("more than %d signatures", mostSignatures)
 	}
 	k := keyOf(e.Flow)
 	if k == (key{}) {
@@ -153,6 +137,18 @@ func (a *alerts) add(e *idslog.Event) error {
 	return nil
 }
 
+// alertOf is an alert but for its flow and signature.
+func alertOf(e *idslog.Event) alert {
+	one := alert{seen: e.Time.UnixNano()}
+	one.at = one.seen
+	// A TCP flow that uses its ports again is a new flow to the IDS too; one of
+	// UDP or ICMP is the old one, and its start says nothing of this packet.
+	if !e.Start.IsZero() && e.Flow.Protocol == packet.ProtoTCP {
+		one.at, one.started = e.Start.UnixNano(), true
+	}
+	return one
+}
+
 func (a *alerts) number(k key) int32 {
 	n, ok := a.keys[k]
 	if !ok {
@@ -162,23 +158,6 @@ func (a *alerts) number(k key) int32 {
 	return n
 }
 
-func (a *alerts) signature(e *idslog.Event) (int32, error) {
-	at := e.Time.UnixNano()
-	n, ok := a.known[string(e.ID)]
-	if !ok {
-		if len(a.signatures) >= mostSignatures {
-			return 0, fmt.Errorf("more than %d signatures", mostSignatures)
-		}
-		n = int32(len(a.signatures))
-		s := signature{id: string(e.ID), text: string(e.Text), first: at, last: at}
-		a.known[s.id] = n
-		a.signatures = append(a.signatures, s)
-	}
-	s := &a.signatures[n]
-	s.first, s.last = min(s.first, at), max(s.last, at)
-	return n, nil
-}
-
 // sort brings the alerts of each flow together, the earliest first.
 func (a *alerts) sort() {
 	slices.SortFunc(a.list, func(x, y alert) int {
@@ -186,8 +165,8 @@ func (a *alerts) sort() {
 	})
 }
 
-// of is the number of a flow that alerts name; false: none does.
-func (a *alerts) of(f *flow) (int32, bool) {
+// flowOf is the number of a flow that alerts name; false: none does.
+func (a *alerts) flowOf(f *flow) (int32, bool) {
 	n, ok := a.keys[f.key]
 	if ok && f.key.protocol != 0 {
 		return n, true

@@ -41,7 +41,7 @@ func newJoin(a *alerts, offset, window int64, t *tally) *join {
 // add takes up the next flow.
 func (j *join) add(f *flow) {
 	j.tally.flow(f.class, f.ending, f.start)
-	n, ok := j.of(f)
+	n, ok := j.flowOf(f)
 	if !ok {
 		return
 	}
@@ -67,11 +67,7 @@ func (j *join) settle(n int32, until int64) {
 		if until != math.MaxInt64 && at+int64(slack) >= until {
 			break
 		}
-		reach := j.window
-		if one.started {
-			reach = int64(agree) // a flow that begins later has the same ports and is somebody else's
-		}
-		if last.class < 0 || at-last.start > reach {
+		if last.class < 0 || at-last.start > one.reach(j.window) {
 			j.tally.foreign(one.signature)
 			continue
 		}
@@ -81,4 +77,13 @@ func (j *join) settle(n int32, until int64) {
 	if first != math.MaxInt64 {
 		j.tally.alerted(last.class, last.ending, last.start, first-last.start)
 	}
+}
+
+// reach is how long after its flow's start an alert may lie: where it says when
+// the flow began, one that began later has the same ports and is somebody else's.
+func (a *alert) reach(window int64) int64 {
+	if a.started {
+		return int64(agree)
+	}
+	return window
 }

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"pacgan-appliance/internal/packet"
+	"pacgan-appliance/internal/truth"
 )
 
 // key names a flow, the same in both directions. It holds no pointers: tables
@@ -34,6 +35,25 @@ func keyOf(f packet.FlowKey) key {
 		k.ports[0], k.ports[1] = k.ports[1], k.ports[0]
 	}
 	return k
+}
+
+// recordKey is the key of a truth record's flow.
+func recordKey(r *truth.Record) key {
+	f := packet.FlowKey{Src: netip.AddrPortFrom(r.SrcIP, r.SrcPort), Dst: netip.AddrPortFrom(r.DestIP, r.DestPort)}
+	switch r.Proto {
+	case "TCP":
+		f.Protocol = packet.ProtoTCP
+	case "UDP":
+		f.Protocol = packet.ProtoUDP
+	case "ICMP", "IPv6-ICMP":
+		f.Protocol = packet.ProtoICMP
+		if r.Proto == "IPv6-ICMP" {
+			f.Protocol = packet.ProtoICMPv6
+		}
+		src, dst := packet.ICMPPorts(f.Protocol, r.ICMPType, r.ICMPCode)
+		f.Src, f.Dst = netip.AddrPortFrom(r.SrcIP, src), netip.AddrPortFrom(r.DestIP, dst)
+	}
+	return keyOf(f)
 }
 
 func compare(a, b *[16]byte) int {

@@ -68,25 +68,28 @@ func measuresOf(c Confusion) Measures {
 // newSensor makes the figures of what was counted. A malicious label is
 // measured against all benign flows; a benign one has false alerts only.
 func newSensor(j *join, offset Offset, classes []class) Sensor {
-	s := Sensor{
-		Name: j.Name, Kind: j.Kind, Files: j.Paths, Events: j.events, Alerts: uint64(len(j.list)), Foreign: j.tally.others,
-		Torn: j.torn, Offset: offset,
-	}
+	s := figuresOf(j.tally, j.rules, classes)
+	s.Name, s.Kind, s.Files, s.Events, s.Torn, s.Offset = j.Name, j.Kind, j.Paths, j.events, j.torn, offset
+	return s
+}
+
+func figuresOf(counted *tally, rules []signature, classes []class) Sensor {
+	s := Sensor{Alerts: counted.alerts, Foreign: counted.others}
 	var all Confusion
 	for n, c := range classes {
-		t := j.tally.class(int32(n))
+		t := counted.class(int32(n))
 		one := confusion(c, t)
 		all = Confusion{all.TP + one.TP, all.FP + one.FP, all.FN + one.FN, all.TN + one.TN}
 	}
 	for n, c := range classes {
-		l := newLabel(c, j.tally.class(int32(n)), all)
-		l.Timeline = j.tally.time.moments(n)
+		l := newLabel(c, counted.class(int32(n)), all)
+		l.Timeline = counted.time.moments(n)
 		s.Labels = append(s.Labels, l)
 	}
 	s.All = measuresOf(all)
 	slices.SortFunc(s.Labels, func(x, y Label) int { return cmp.Compare(x.Name, y.Name) })
-	for n, known := range j.signatures {
-		s.Signatures = append(s.Signatures, newSignature(known, j.tally.rule(int32(n)), classes))
+	for n, known := range rules {
+		s.Signatures = append(s.Signatures, newSignature(known, counted.rule(int32(n)), classes))
 	}
 	slices.SortFunc(s.Signatures, func(x, y Signature) int { return cmp.Or(cmp.Compare(y.alerts(), x.alerts()), cmp.Compare(x.ID, y.ID)) })
 	return s
@@ -101,7 +104,7 @@ func confusion(c class, t *classTally) Confusion {
 }
 
 func newLabel(c class, t *classTally, all Confusion) Label {
-	slices.Sort(t.times)
+	times := slices.Sorted(slices.Values(t.times))
 	own := confusion(c, t)
 	if c.malicious {
 		own.FP, own.TN = all.FP, all.TN
@@ -109,10 +112,10 @@ func newLabel(c class, t *classTally, all Confusion) Label {
 	l := Label{
 		Name: c.label, Malicious: c.malicious, Apart: map[string]Apart{}, Measures: measuresOf(own),
 		Detected:  shareOf(t.alerted[scored], t.flows[scored]),
-		DetectP50: secondsOf(quantile(t.times, 0.50)), DetectP99: secondsOf(quantile(t.times, 0.99)),
+		DetectP50: secondsOf(quantile(times, 0.50)), DetectP99: secondsOf(quantile(times, 0.99)),
 	}
-	for i := 0; i <= 20 && len(t.times) > 0; i++ {
-		l.Detect = append(l.Detect, secondsOf(quantile(t.times, float64(i)/20)))
+	for i := 0; i <= 20 && len(times) > 0; i++ {
+		l.Detect = append(l.Detect, secondsOf(quantile(times, float64(i)/20)))
 	}
 	for e := scored + 1; e < endings; e++ {
 		if t.flows[e] > 0 {

@@ -12,9 +12,9 @@ type Offset struct {
 	// the alerts that the estimate is made of: the clock's offset and the time to
 	// detect together.
 	Median time.Duration `json:"median_ns"`
-	// Applied was taken off the sensor's times: the least of these times, or 0
-	// where detecting may have taken them, from which a clock that is a little
-	// ahead cannot be told.
+	// Applied was taken off the sensor's times: nearly the least of these times,
+	// or 0 where detecting may have taken them, from which a clock that is a
+	// little ahead cannot be told.
 	Applied time.Duration `json:"applied_ns"`
 	Pairs   int           `json:"pairs"` // alerts and flows that agree about it
 }
@@ -59,7 +59,7 @@ func newSample(a *alerts) *sample {
 }
 
 func (s *sample) add(f *flow) {
-	n, ok := s.alerts.of(f)
+	n, ok := s.alerts.flowOf(f)
 	if !ok || n%s.step != 0 {
 		return
 	}
@@ -127,9 +127,9 @@ func estimate(d []difference) Offset {
 	}
 	agreed := around(agreement(d))
 	o := Offset{Median: time.Duration(agreed[len(agreed)/2]), Pairs: len(agreed)}
-	// An alert comes after its flow: the offset is the least of what is agreed
-	// about, not its median, before which half of all alerts would lie.
-	if least := time.Duration(agreed[0]); o.Median > detecting || least < 0 {
+	// An alert comes after its flow: the offset is nearly the least of what is
+	// agreed about, not its median, before which half of all alerts would lie.
+	if least := time.Duration(agreed[len(agreed)/20]); o.Median > detecting || least < -slack {
 		o.Applied = least
 	}
 	return o

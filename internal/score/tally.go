@@ -4,14 +4,18 @@ package score
 type tally struct {
 	classes []classTally
 	rules   []ruleTally // by signature
-	others  uint64      // alerts that belong to no flow
-	time    timeline    // of the scored flows
+	alerts  uint64
+	others  uint64   // of them, that belong to no flow
+	time    timeline // of the scored flows
+	// mostTimes bounds each class's times; 0: nothing does.
+	mostTimes int
 }
 
 // classTally counts one class's flows.
 type classTally struct {
 	flows, alerted [endings]uint64
 	times          []int64 // ns to the first alert of each scored flow that was alerted
+	timed          uint64  // how many there were: of more than mostTimes, times are the last
 }
 
 // ruleTally counts what one signature fired on.
@@ -45,6 +49,7 @@ func (t *tally) flow(class int32, e ending, start int64) {
 
 // fired counts an alert that belongs to the flow with this serial.
 func (t *tally) fired(signature, class int32, serial uint64) {
+	t.alerts++
 	r := t.rule(signature)
 	r.alerts[class]++
 	if r.serial != serial {
@@ -53,8 +58,15 @@ func (t *tally) fired(signature, class int32, serial uint64) {
 	}
 }
 
+// again counts a further alert of the signature on the same flow.
+func (t *tally) again(signature, class int32) {
+	t.alerts++
+	t.rule(signature).alerts[class]++
+}
+
 // foreign counts an alert that belongs to no flow.
 func (t *tally) foreign(signature int32) {
+	t.alerts++
 	t.others++
 	t.rule(signature).foreign++
 }
@@ -65,7 +77,12 @@ func (t *tally) alerted(class int32, e ending, start, after int64) {
 	c.alerted[e]++
 	if e == scored {
 		t.time.add(class, start, 0, 1)
-		c.times = append(c.times, max(0, after))
+		c.timed++
+		if t.mostTimes > 0 && len(c.times) == t.mostTimes {
+			c.times[c.timed%uint64(t.mostTimes)] = max(0, after)
+		} else {
+			c.times = append(c.times, max(0, after))
+		}
 	}
 }
 

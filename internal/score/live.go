@@ -1,0 +1,230 @@
+package score
+
+import (
+	"sync"
+	"time"
+
+	"pacgan-appliance/internal/idslog"
+	"pacgan-appliance/internal/truth"
+)
+
+// LiveOptions of NewLive.
+type LiveOptions struct {
+	Sensors []LiveSource
+	Window  time.Duration // from a flow's start to its last alert; 0: DefaultWindow
+	// Patience is after which time the truth of every flow is known: the timeout
+	// of a reply and some.
+	Patience time.Duration
+	Flows    int // that are remembered; 0: DefaultFlows
+	// Now is the clock; nil: time.Now.
+	Now func() time.Time
+}
+
+// DefaultFlows are a window's flows at 10,000 a second: 20 MB.
+const DefaultFlows = 100_000
+
+// LiveSource is a sensor that runs.
+type LiveSource struct {
+	Name string
+	Kind idslog.Kind
+	Path string // of its log
+	// Silence is how long a sensor that sees traffic may say nothing, and a
+	// signature that fired on a label nothing on more of it.
+	Silence time.Duration
+}
+
+// Bounds of what a Live holds of each sensor.
+const (
+	mostPending         = 10_000 // alerts that wait for the truth of their flow
+	mostLiveSignatures  = 1_000
+	mostLiveTimes       = 4_096 // times to detect of each label
+	mostDifferences     = 1_024
+	leastAgreed         = 20 // alerts, before an offset of the clock is believed
+	chainLooked         = 8  // uses of the same ports that an alert is compared with
+	settleAfter         = 5 * time.Second
+	estimateEvery       = time.Second
+	shownLiveSignatures = 50
+)
+
+// Live scores sensors while they run: alerts are joined with truth records as
+// both come in. It is given every record and event, remembers flows of the last
+// while only, and what it counts is of bounded size. Its methods may be called
+// by several goroutines.
+type Live struct {
+	mu      sync.Mutex
+	options LiveOptions
+	began   time.Time
+	classes *classes
+	flows   recentFlows
+	sensors []*liveSensor
+	arrived []uint64 // scored flows, by class
+	settled []uint64 // of them, those whose alerts had the time to come
+}
+
+// NewLive makes a Live.
+func NewLive(o LiveOptions) *Live {
+	if o.Window == 0 {
+		o.Window = DefaultWindow
+	}
+	if o.Flows == 0 {
+		o.Flows = DefaultFlows
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	l := &Live{options: o, began: o.Now(), classes: newClasses(), flows: newRecentFlows(o.Flows)}
+	for _, s := range o.Sensors {
+		l.sensors = append(l.sensors, newLiveSensor(s, l.began))
+	}
+	return l
+}
+
+// Truth takes up a record. They come in the order of their timestamps.
+func (l *Live) Truth(r *truth.Record) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	class, err := l.classes.of([]byte(r.Pacgan.Label), r.Pacgan.Malicious)
+	if err != nil {
+		return // more labels than there can be: the config's are at most 32
+	}
+	for int(class) >= len(l.arrived) {
+		l.arrived, l.settled = append(l.arrived, 0), append(l.settled, 0)
+	}
+	f := liveFlow{
+		flow:    flow{start: r.Timestamp.UnixNano(), key: recordKey(r), class: class, ending: endingOf([]byte(r.Pacgan.Verdict))},
+		arrived: l.options.Now(),
+	}
+	if f.ending == scored {
+		l.arrived[class]++
+	}
+	if l.flows.full() { // with flows of the last seconds: then they get no more time
+		l.settleOldest()
+	}
+	if evicted := l.flows.add(f); evicted != 0 {
+		for _, s := range l.sensors {
+			delete(s.detections, evicted)
+		}
+	}
+	l.advance()
+}
+
+// Event takes up what a line of a sensor's log says.
+func (l *Live) Event(sensor int, e *idslog.Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.sensors[sensor]
+	s.events++
+	s.last, s.flowsAtLast = l.options.Now(), sum(l.arrived)
+	if !e.Alert {
+		return
+	}
+	one := alertOf(e)
+	var ok bool
+	if one.signature, ok = s.of(e, mostLiveSignatures); !ok {
+		s.dropped++
+		return
+	}
+	if len(s.pending) == mostPending {
+		l.resolve(s, s.pending[0])
+		s.pending = s.pending[1:]
+	}
+	s.pending = append(s.pending, pendingAlert{one, keyOf(e.Flow), s.last})
+	l.advance()
+}
+
+// Fault takes up that a sensor's log cannot be read now; nil: it can.
+func (l *Live) Fault(sensor int, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sensors[sensor].fault = err
+}
+
+// BadLine takes up a line of a sensor's log that cannot be read.
+func (l *Live) BadLine(sensor int, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sensors[sensor].badLines++
+	l.sensors[sensor].badLine = err
+}
+
+// advance resolves the alerts whose flow must be known by now, and settles the
+// flows whose alerts must be.
+func (l *Live) advance() {
+	now := l.options.Now()
+	for _, s := range l.sensors {
+		if now.Sub(s.estimated) >= estimateEvery {
+			s.estimated = now
+			s.estimate()
+		}
+		for len(s.pending) > 0 {
+			p := s.pending[0]
+			// By our clock: the sensor's may be wrong.
+			known := l.flows.newestStart() >= p.received.UnixNano()
+			if !known && now.Sub(p.received) < l.options.Patience {
+				break
+			}
+			l.resolve(s, p)
+			s.pending = s.pending[1:]
+		}
+	}
+	for l.flows.unsettled() && now.Sub(l.flows.nextToSettle().arrived) >= settleAfter {
+		l.settleOldest()
+	}
+}
+
+// resolve gives an alert to its flow.
+func (l *Live) resolve(s *liveSensor, p pendingAlert) {
+	at := p.at - int64(s.offset.Applied)
+	found, newest := uint64(0), l.flows.newest(p.key)
+	for n, looked := newest, 0; n != 0 && looked < chainLooked; n, looked = l.flows.older(n), looked+1 {
+		f := l.flows.at(n)
+		s.differ(p.at-f.start, l.flows.older(newest) == 0)
+		if found == 0 && f.start <= at+int64(slack) {
+			found = n
+		}
+	}
+	if found == 0 || at-l.flows.at(found).start > p.reach(int64(l.options.Window)) {
+		s.counted.foreign(p.signature)
+		return
+	}
+	f := l.flows.at(found)
+	d := s.detections[found]
+	if d == nil {
+		d = &detection{after: p.seen - int64(s.offset.Applied) - f.start}
+		if l.flows.isSettled(found) { // it was counted as a miss: now it is none
+			s.counted.alerted(f.class, f.ending, f.start, d.after)
+		}
+		s.detections[found] = d
+	}
+	if d.firedAlready(p.signature) {
+		s.counted.again(p.signature, f.class)
+		return
+	}
+	s.serial++
+	s.counted.fired(p.signature, f.class, s.serial)
+	if f.ending == scored {
+		s.canary(p.signature, f.class).fire(l.arrived[f.class], l.options.Now())
+	}
+}
+
+// settleOldest counts the oldest flow that was not counted yet.
+func (l *Live) settleOldest() {
+	n, f := l.flows.settle()
+	if f.ending == scored {
+		l.settled[f.class]++
+	}
+	for _, s := range l.sensors {
+		s.counted.flow(f.class, f.ending, f.start)
+		if d := s.detections[n]; d != nil {
+			s.counted.alerted(f.class, f.ending, f.start, d.after)
+		}
+	}
+}
+
+func sum(counts []uint64) uint64 {
+	n := uint64(0)
+	for _, c := range counts {
+		n += c
+	}
+	return n
+}
