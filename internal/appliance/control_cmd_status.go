@@ -132,6 +132,9 @@ func (s *Status) write(w io.Writer) error {
 	for _, warning := range s.Warnings {
 		fmt.Fprintf(w, "warning: %s\n", warning)
 	}
+	for i := range s.IDS {
+		fmt.Fprintln(w, s.IDS[i].Line())
+	}
 	for _, t := range s.Tasks {
 		switch {
 		case !t.Running && t.LastError != "":

@@ -62,6 +62,7 @@ type service struct {
 	control *control.Server
 	page    pageSocket
 	history *web.History
+	sensors *watchers // nil: none is watched
 
 	recent     *recent       // packets to inject as a control
 	captured   atomic.Uint64 // packets that the capture handed over
@@ -69,6 +70,7 @@ type service struct {
 	remembered pulse         // when the history was
 	counted    pulse         // when the counts were saved
 	told       pulse         // when systemd was told the status last
+	watched    pulse         // when the sensors were asked last
 	reloading  pulse         // since when a reload is under way; 0: none is
 	full       atomic.Bool   // the disk takes no packets
 	uncounted  atomic.Bool   // nor the counts
@@ -155,6 +157,7 @@ func openService(cfg config.Config, o serviceOptions, log *slog.Logger) (_ *serv
 	if s.wire, err = openWire(cfg, allOrigins); err != nil {
 		return nil, err
 	}
+	s.sensors = openWatchers(cfg, s.wire.truth)
 	s.valve.injector = s.wire.injector
 	if s.links, err = links.New(cfg.Gateway.LAN, cfg.Gateway.WAN); err != nil {
 		return nil, err
@@ -266,6 +269,7 @@ func (s *service) jobs() []job {
 		{"control", atOnce(func(ctx context.Context) error { return s.control.Run(ctx, s) }), s.controlAlive},
 		{"web", s.serveWeb, s.page.alive},
 		{"history", s.remember, s.remembered.alive},
+		{"ids", s.watchSensors, s.watched.alive},
 		{"counts", func(ctx context.Context, ready func()) error { return every(ctx, countsInterval, ready, s.keepCounts) }, s.countsAlive},
 		{"status", func(ctx context.Context, ready func()) error { return every(ctx, statusInterval, ready, s.tellSystemd) }, s.told.alive},
 		{"reload", atOnce(s.reloadAlways), s.reloadAlive},

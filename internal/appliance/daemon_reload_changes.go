@@ -43,7 +43,7 @@ func settings() []setting {
 		{"truth.max_bytes", false, func(c config.Config) any { return c.Truth.MaxBytes }},
 		{"truth.packets", false, func(c config.Config) any { return c.Truth.Packets }},
 		{"web.listen", false, func(c config.Config) any { return c.Web.Listen }},
-		{"ids.eve", false, func(c config.Config) any { return c.IDS.EVE }},
+		{"ids", false, func(c config.Config) any { return c.IDS }},
 		{"log.level", true, func(c config.Config) any { return c.Log.Level }},
 	}
 }

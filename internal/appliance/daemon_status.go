@@ -8,34 +8,36 @@ import (
 	"time"
 
 	"pacgan-appliance/internal/capture"
+	"pacgan-appliance/internal/score"
 )
 
 // Status is what the daemon is doing: the JSON of GET /status. Fields may be
 // added, none goes away.
 type Status struct {
-	Version       string          `json:"version"`
-	State         string          `json:"state"` // capturing, training (the first model), injecting or paused
-	Line          string          `json:"line"`  // the same for a person, with numbers
-	Paused        bool            `json:"paused"`
-	StateDir      string          `json:"state_dir"`
-	Drift         string          `json:"drift"` // why the model in use is worse than it was; "" where it is not
-	Started       time.Time       `json:"started"`
-	UptimeSeconds float64         `json:"uptime_seconds"`
-	CountsSince   time.Time       `json:"counts_since"` // of labels and all: they outlive the daemon
-	Rate          float64         `json:"rate"`         // packets per second that are asked for
-	Engine        string          `json:"engine"`       // that sends, and what was measured to choose it
-	Allow         []string        `json:"allow"`
-	Model         *ModelStatus    `json:"model,omitempty"`    // none before the first training
-	Training      *TrainingStatus `json:"training,omitempty"` // none while nothing is trained
-	TrainingError string          `json:"training_error,omitempty"`
-	Missing       []shortfall     `json:"missing"` // labels with too few packets to train
-	Labels        []LabelReport   `json:"labels"`  // since CountsSince, in the config's order
-	All           LabelReport     `json:"all"`
-	Capture       CaptureStatus   `json:"capture"`
-	Drops         DropStatus      `json:"drops"`
-	Truth         *TruthStatus    `json:"truth,omitempty"` // none where no record is kept
-	Warnings      []string        `json:"warnings"`        // of losses, each with its stage and what to do
-	Tasks         []TaskStatus    `json:"tasks"`
+	Version       string            `json:"version"`
+	State         string            `json:"state"` // capturing, training (the first model), injecting or paused
+	Line          string            `json:"line"`  // the same for a person, with numbers
+	Paused        bool              `json:"paused"`
+	StateDir      string            `json:"state_dir"`
+	Drift         string            `json:"drift"` // why the model in use is worse than it was; "" where it is not
+	Started       time.Time         `json:"started"`
+	UptimeSeconds float64           `json:"uptime_seconds"`
+	CountsSince   time.Time         `json:"counts_since"` // of labels and all: they outlive the daemon
+	Rate          float64           `json:"rate"`         // packets per second that are asked for
+	Engine        string            `json:"engine"`       // that sends, and what was measured to choose it
+	Allow         []string          `json:"allow"`
+	Model         *ModelStatus      `json:"model,omitempty"`    // none before the first training
+	Training      *TrainingStatus   `json:"training,omitempty"` // none while nothing is trained
+	TrainingError string            `json:"training_error,omitempty"`
+	Missing       []shortfall       `json:"missing"` // labels with too few packets to train
+	Labels        []LabelReport     `json:"labels"`  // since CountsSince, in the config's order
+	All           LabelReport       `json:"all"`
+	Capture       CaptureStatus     `json:"capture"`
+	Drops         DropStatus        `json:"drops"`
+	Truth         *TruthStatus      `json:"truth,omitempty"` // none where no record is kept
+	IDS           []score.LiveScore `json:"ids,omitempty"`   // since their Since, in the config's order
+	Warnings      []string          `json:"warnings"`        // of losses, each with its stage and what to do
+	Tasks         []TaskStatus      `json:"tasks"`
 }
 
 // ModelStatus is the model that packets are drawn from.
@@ -243,7 +245,8 @@ func (s *service) describeCapture(out *Status) error {
 		out.Drops.Ring += l.Dropped
 	}
 	out.Truth = s.wire.truth.status()
-	out.Warnings = append(out.Drops.warnings(s.wire.name), out.Truth.warnings()...)
+	out.IDS = s.sensors.scores()
+	out.Warnings = slices.Concat(out.Drops.warnings(s.wire.name), out.Truth.warnings(), sensorWarnings(out.IDS))
 	if live := s.current.Load(); live != nil && len(live.manifest.LeftOut()) > 0 {
 		out.Warnings = append(out.Warnings, "labels left out of the model in use: "+inWords(live.manifest.LeftOut()))
 	}

@@ -112,6 +112,7 @@ func (s *service) snapshot() (web.Snapshot, error) {
 	if m := s.current.Load(); m != nil {
 		m.describe(&out)
 	}
+	out.IDS = now.IDS
 	if t := now.Truth; t != nil {
 		out.Truth = &web.Truth{Written: t.Written, Lost: t.Lost, Unknown: t.Unknown}
 	}

@@ -19,7 +19,7 @@ type Config struct {
 	State   State
 	Truth   Truth
 	Web     Web
-	IDS     IDS
+	IDS     []IDS // in the file's order
 	Log     Log
 }
 
@@ -86,11 +86,6 @@ type Truth struct {
 // Web says where the page and the metrics are served.
 type Web struct {
 	Listen netip.AddrPort // not valid (zero): no page
-}
-
-// IDS says where alerts to be scored are read from.
-type IDS struct {
-	EVE string // Suricata's eve.json, "" for none
 }
 
 // Log says what is written to the log.

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"testing"
 	"time"
 
@@ -55,13 +56,23 @@ func TestShippedFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	shown := locate(string(data)).lines
+	// A sensor is shown, but there is none: its lines are comments.
+	withSensor := regexp.MustCompile(`(?m)^# (\[\[ids\]\]|(?:name|kind|path|silence) = )`).ReplaceAllString(string(data), "$1")
+	sensor := []IDS{{Name: "suricata", Kind: IDSSuricata, Path: "/var/log/suricata/eve.json", Silence: defaultSilence}}
+	if diff := cmp.Diff(sensor, mustParse(t, withSensor).IDS); diff != "" {
+		t.Errorf("the sensor of config.toml against the defaults (-want +got):\n%s", diff)
+	}
+	shown := locate(withSensor).lines
 	for _, section := range known("") {
 		if section == "label" {
 			continue // its keys are explained above the tables
 		}
 		for _, key := range known(section) {
-			if _, ok := shown[section+"."+key]; !ok {
+			table := section
+			if several(section) {
+				table += "[0]"
+			}
+			if _, ok := shown[table+"."+key]; !ok {
 				t.Errorf("config.toml does not show %s.%s", section, key)
 			}
 		}
@@ -109,14 +120,17 @@ timeout = "1500ms"
 dir = "/srv/pacgan/"
 max_bytes = 33554432
 [truth]
-enabled = false
+enabled = true
 dir = "/srv/truth"
 max_bytes = "8MiB"
 packets = false
 [web]
 listen = "[::1]:80"
-[ids]
-eve = "/var/log/eve.json"
+[[ids]]
+name = "edge"
+kind = "suricata"
+path = "/var/log/eve.json"
+silence = "1m"
 [log]
 level = "debug"
 `
@@ -136,9 +150,9 @@ func everyKeyConfig() Config {
 		Train:  Train{Schedule: "@every 90m", MinPackets: 16, Recipe: RecipeTree, MaxMemory: 512 << 20},
 		Inject: Inject{Rate: Rate{Learned: true}, Source: SourceCapture, SourceAddress: SourceAddressInterface, Engine: EngineAuto, Timeout: 1500 * time.Millisecond},
 		State:  State{Dir: "/srv/pacgan", MaxBytes: 32 << 20},
-		Truth:  Truth{Dir: "/srv/truth", MaxBytes: 8 << 20},
+		Truth:  Truth{Enabled: true, Dir: "/srv/truth", MaxBytes: 8 << 20},
 		Web:    Web{Listen: netip.MustParseAddrPort("[::1]:80")},
-		IDS:    IDS{EVE: "/var/log/eve.json"},
+		IDS:    []IDS{{Name: "edge", Kind: IDSSuricata, Path: "/var/log/eve.json", Silence: time.Minute}},
 		Log:    Log{Level: LogDebug},
 	}
 }

@@ -20,7 +20,6 @@ func (c Config) Dump() ([]byte, error) {
 		State: rawState{Dir: c.State.Dir, MaxBytes: c.State.MaxBytes.String()},
 		Truth: rawTruth{Enabled: c.Truth.Enabled, Dir: c.Truth.Dir, MaxBytes: c.Truth.MaxBytes.String(), Packets: c.Truth.Packets},
 		Web:   rawWeb{Listen: ""},
-		IDS:   rawIDS{EVE: c.IDS.EVE},
 		Log:   rawLog{Level: string(c.Log.Level)},
 	}
 	if c.Web.Listen.IsValid() {
@@ -28,6 +27,9 @@ func (c Config) Dump() ([]byte, error) {
 	}
 	for _, l := range c.Labels {
 		r.Label = append(r.Label, l.raw())
+	}
+	for _, i := range c.IDS {
+		r.IDS = append(r.IDS, rawIDS{Name: i.Name, Kind: string(i.Kind), Path: i.Path, Silence: i.Silence.String()})
 	}
 	var out bytes.Buffer
 	encoder := toml.NewEncoder(&out)

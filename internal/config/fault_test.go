@@ -162,11 +162,22 @@ config.toml:8: inject.rate 1000.5: above safety.max_rate 1000`},
 		{"state, web, ids", minimal + "state = {dir = \"var\", max_bytes = \"1MiB\"}\n", `
 config.toml:7: unknown key "state" in [[label]]: known are name, filter, answer, accept, contains, malicious, share`},
 		{"inline tables", "state = {dir = \"var\", max_bytes = \"1MiB\"}\nweb.listen = \"localhost:80\"\n" +
-			"ids.eve = \"eve.json\"\n" + minimal, `
+			"ids = [{name = \"Edge\", kind = \"bro\", path = \"eve.json\", silence = 30}]\n" + minimal, `
 config.toml:1: state.dir "var": must be a path from the root, beginning with /
 config.toml:1: state.max_bytes "1MiB": must be at least 16MiB
 config.toml:2: web.listen "localhost:80": must be an address and a port such as "127.0.0.1:9746", or "" for no page
-config.toml:3: ids.eve "eve.json": must be a path from the root, beginning with /`},
+config.toml:3: ids "Edge": name "Edge": must be 1 to 32 of a-z, 0-9 and "-"
+config.toml:3: ids "Edge": kind "bro": must be one of suricata, zeek, snort
+config.toml:3: ids "Edge": path "eve.json": must be a path from the root, beginning with /
+config.toml:3: ids "Edge": silence 30: must be a time such as "30s" or "10m", from 5s to 24h`},
+		{"sensors", minimal + "[[ids]]\nname = \"a\"\n[[ids]]\nname = \"a\"\nkind = \"zeek\"\npath = \"/notice.log\"\n", `
+config.toml:7: ids "a": kind is missing: suricata, zeek or snort
+config.toml:7: ids "a": path is missing: the log, such as "/var/log/suricata/eve.json"
+config.toml:10: ids "a": the name is taken by line 8`},
+		{"sensors without truth", minimal + "[truth]\nenabled = false\n[[ids]]\nname = \"a\"\nkind = \"zeek\"\npath = \"/notice.log\"\n", `
+config.toml:9: [[ids]]: needs truth.enabled = true, which alerts are joined with`},
+		{"one section for several sensors", minimal + "[ids]\neve = \"\"\n", `
+config.toml:7: ids {...}: must be a section, [[ids]]`},
 		{"sizes", minimal + "[state]\nmax_bytes = true\n", `
 config.toml:8: state.max_bytes true: must be a size such as "2GiB"`},
 		{"size without a unit", minimal + "[state]\nmax_bytes = \"2\"\n", `

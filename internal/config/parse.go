@@ -112,7 +112,7 @@ func (p *parser) read(r raw) {
 	setKey(p, "truth.max_bytes", r.Truth.MaxBytes, &c.Truth.MaxBytes, atLeast(MinTruthBytes))
 	setKey(p, "truth.packets", r.Truth.Packets, &c.Truth.Packets, boolean)
 	setKey(p, "web.listen", r.Web.Listen, &c.Web.Listen, listen)
-	setKey(p, "ids.eve", r.IDS.EVE, &c.IDS.EVE, optionalPath)
+	p.sensors(r.IDS)
 	setKey(p, "log.level", r.Log.Level, &c.Log.Level, oneOf(LogDebug, LogInfo, LogWarn, LogError))
 	if c.Inject.Rate.PerSecond > c.Safety.MaxRate {
 		p.faultAt(p.pos.at("inject.rate"), "inject.rate %v: above safety.max_rate %v",

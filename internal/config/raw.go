@@ -21,7 +21,7 @@ type raw struct {
 	State   rawState   `toml:"state"`
 	Truth   rawTruth   `toml:"truth"`
 	Web     rawWeb     `toml:"web"`
-	IDS     rawIDS     `toml:"ids"`
+	IDS     []rawIDS   `toml:"ids"`
 	Log     rawLog     `toml:"log"`
 }
 
@@ -84,7 +84,10 @@ type rawLog struct {
 }
 
 type rawIDS struct {
-	EVE any `toml:"eve"`
+	Name    any `toml:"name"`
+	Kind    any `toml:"kind"`
+	Path    any `toml:"path"`
+	Silence any `toml:"silence"`
 }
 
 // decode reads data strictly: what raw has no place for is a fault.
@@ -108,7 +111,8 @@ func (p *parser) decode(data string) (raw, bool) {
 	return r, true
 }
 
-// shape checks that sections are tables, and labels tables of an array.
+// shape checks that sections are tables, and those of which there may be
+// several tables of an array.
 func (p *parser) shape(sections map[string]any) bool {
 	right := true
 	for _, name := range known("") {
@@ -117,7 +121,7 @@ func (p *parser) shape(sections map[string]any) bool {
 			continue
 		}
 		_, isTable := value.(map[string]any)
-		if isTable && name != "label" || isTables(value) && name == "label" {
+		if isTable && !several(name) || isTables(value) && several(name) {
 			continue
 		}
 		p.faultAt(p.pos.at(name), "%s %s: must be a section, %s", name, show(value), header(name))
@@ -125,6 +129,9 @@ func (p *parser) shape(sections map[string]any) bool {
 	}
 	return right
 }
+
+// several says of which section a file may have several.
+func several(name string) bool { return name == "label" || name == "ids" }
 
 // isTables tells [[name]] tables, or a list of inline ones.
 func isTables(value any) bool {
@@ -202,8 +209,8 @@ func unknownKey(parent, key string) string {
 
 // header is a section's name as the file writes it.
 func header(table string) string {
-	if table == "label" {
-		return "[[label]]"
+	if several(table) {
+		return "[[" + table + "]]"
 	}
 	return "[" + table + "]"
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"pacgan-appliance/internal/chart"
 )
 
 // liveSensor is what a Live knows of one sensor.
@@ -212,6 +214,15 @@ func (l *Live) Scores() []LiveScore {
 		out = append(out, one)
 	}
 	return out
+}
+
+// Line is the score in one line.
+func (s *LiveScore) Line() string {
+	share := func(what string, of Share) string {
+		return fmt.Sprintf("%s %s of %s", what, percent(of.Rate), chart.Grouped(of.Of))
+	}
+	return fmt.Sprintf("IDS %s: %s, %s, %s; %s alerts, %s foreign", s.Name, share("recall", s.All.Recall), share("precision", s.All.Precision),
+		share("false alerts", s.All.FalseAlerts), chart.Grouped(s.Alerts), chart.Grouped(s.Foreign))
 }
 
 // Warnings say in a line each what is wrong with a sensor, and what to do.

@@ -70,6 +70,7 @@ type Book struct {
 	mu         sync.Mutex
 	log        *Log
 	options    BookOptions
+	also       func(*Record) // nil: nobody else is told
 	labels     []Label
 	generators []Generator
 	entries    []entry           // a ring; its length is a power of two
@@ -115,6 +116,14 @@ func NewBook(l *Log, o BookOptions) *Book {
 
 // Captured is the Origin of captured packets.
 const Captured Origin = 0
+
+// Also has every record told to f too, in their order, as it is written. f does
+// not keep the record, nor call the Book.
+func (b *Book) Also(f func(*Record)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.also = f
+}
 
 // AddOrigin makes packets of a generator known.
 func (b *Book) AddOrigin(g Generator) Origin {

@@ -30,6 +30,9 @@ func (b *Book) write(e *entry, sequence uint64) {
 	}
 	b.record.describeFlow(e.packet.IP)
 	b.log.Append(&b.record, e.packet.IP) // its one error is that it was closed, which is after us
+	if b.also != nil {
+		b.also(&b.record)
+	}
 }
 
 // describeFlow fills in what the headers say; of what cannot be framed, nothing.

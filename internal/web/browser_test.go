@@ -68,6 +68,7 @@ func TestBrowserShowsTheSnapshot(t *testing.T) {
 		"99.2 % answered 95 %: 98.4 – 99.6 of 998 in all", "captured 4,000 submitted 1,000 on wire 1,000 answered 990 in flight 2", "no answer 8",
 		"90.1 % answered", "nxdomain 80 no answer 9 refused 4 not sent: no route 3 blocked by the guard 2 malformed 1",
 		"10 min", "24 h", "30 d", "sends and expects no answer", "120 packets missing", "ceiling 100.0 % 40")
+	mustContain(t, "sensors", b.Text("#ids"), "traversal (malicious) 97.0 % of 1,000", "was the rule removed?", "400µs", "1 signatures that fired")
 	mustContain(t, "packets", b.Text("#packets"), "1 of 88 digits differ", "ICMP sequence 2 3", "DNS name example.org example.com")
 	server.change(func(s *Snapshot) { s.State, s.Labels[0].Answered = Paused, 123_456 })
 	b.Until("the page does not follow the snapshot", func() bool {
@@ -136,6 +137,7 @@ func TestBrowserWithoutScripts(t *testing.T) {
 	b.NoScripts()
 	b.Open(server.URL)
 	mustContain(t, "page", b.HTML(), "<b>99.2 %</b>", `class="matrix"`, "distance from validation packets", "kept aside")
+	mustContain(t, "sensors", b.HTML(), "97.0 % of 1,000", "was the rule removed?")
 	server.change(func(s *Snapshot) { s.Labels[0].Answered = 123_456 })
 	b.Until("the page does not reload itself", func() bool { return strings.Contains(b.HTML(), "123,456") })
 }

@@ -30,7 +30,7 @@ func TestMetricNamesAreLinted(t *testing.T) {
 	if want := len(NewCollector(nil).(*collector).metrics); len(families) != want {
 		t.Errorf("%d families of %d have a value: sample has to show all", len(families), want)
 	}
-	bounded := map[string]bool{"label": true, "reason": true, "state": true, "q": true, "version": true, "recipe": true}
+	bounded := map[string]bool{"label": true, "reason": true, "state": true, "q": true, "version": true, "recipe": true, "ids": true, "malicious": true}
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
 			for _, l := range m.GetLabel() {

@@ -46,7 +46,7 @@ type fragment struct {
 
 func newPage(o Options) (*page, error) {
 	t, err := template.New("").Funcs(template.FuncMap{
-		"percent": chart.Percent, "count": chart.Grouped, "ago": ago, "brief": brief, "rtt": rtt,
+		"percent": chart.Percent, "count": chart.Grouped, "ago": ago, "brief": brief, "rtt": rtt, "share": share, "after": after,
 	}).ParseFS(templates, "templates/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("web: page: %w", err)

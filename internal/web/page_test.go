@@ -36,6 +36,10 @@ func TestPage(t *testing.T) {
 			"<h1>injecting</h1>", "pacgan-appliance pause", "<b>99.2 %</b>", "of 998", "<dt>nxdomain</dt><dd>80</dd>",
 			"sends and expects no answer", "120 packets missing", "2 h 0 min old", "recipe gan, step 400", `aria-label="ping: answered per cent over the last 10 min"`,
 		}},
+		{"sensors", "/", func(*Snapshot) {}, []string{
+			"IDS edge: signature 1:9000001 (LOCAL &lt;traversal&gt;) has not fired on traversal for 42 s and 180 flows; before, it did on 98 %: was the rule removed?",
+			"<td>97.0 % of 1,000 (95.7 – 97.9)</td>", "12 expired", "traversal 970, foreign 17",
+		}},
 		{"another span", "/?span=24h", func(*Snapshot) {}, []string{`href="/?span=24h" aria-current="page"`, "over the last 24 h"}},
 		{"unknown span", "/?span=%3Cscript%3E", func(*Snapshot) {}, []string{`data-span="10m"`}},
 		{"paused, no model", "/", waiting, []string{"pacgan-appliance resume", "none yet"}},

@@ -5,7 +5,9 @@ import (
 	"time"
 
 	"pacgan-appliance/internal/encoding"
+	"pacgan-appliance/internal/score"
 	"pacgan-appliance/internal/verify"
+	"pacgan-appliance/internal/wilson"
 )
 
 // noon is the time of sample.
@@ -37,9 +39,36 @@ func sample() Snapshot {
 		},
 		Model:    &Model{ID: "20260301T100000Z-1a2b3c4d", Created: noon.Add(-2 * time.Hour), Recipe: "gan", Step: 400, Curve: sampleCurve()},
 		Drift:    &Drift{Distance: 0.032},
+		IDS:      sampleIDS(),
 		Truth:    &Truth{Written: 40990, Lost: 7, Unknown: 3},
 		Training: &TrainingRun{Began: noon.Add(-time.Minute), Recipe: "gan", Step: 90, Steps: 450, Curve: sampleCurve()},
 	}
+}
+
+// sampleIDS is a sensor of which one rule is gone.
+func sampleIDS() []score.LiveScore {
+	rate := func(hits, of uint64) score.Share {
+		r := float64(hits) / float64(of)
+		s := score.Share{Hits: hits, Of: of, Rate: &r}
+		s.Low, s.High = wilson.Interval(hits, of)
+		return s
+	}
+	return []score.LiveScore{{
+		Sensor: score.Sensor{
+			Name: "edge", Kind: "suricata", Files: []string{"/var/log/suricata/eve.json"}, Events: 9_000, Alerts: 1_200, Foreign: 17,
+			Labels: []score.Label{
+				{Name: "ping", Detected: rate(0, 990), Measures: score.Measures{FalseAlerts: rate(0, 990)}},
+				{
+					Name: "traversal", Malicious: true, Detected: rate(970, 1000), DetectP50: 0.0004, DetectP99: 0.003, Apart: map[string]score.Apart{"expired": {Flows: 12}},
+					Measures: score.Measures{Recall: rate(970, 1000), Precision: rate(970, 971)},
+				},
+			},
+			All:        score.Measures{Recall: rate(970, 1000), Precision: rate(970, 971), FalseAlerts: rate(1, 1990)},
+			Signatures: []score.Signature{{ID: "1:9000001", Text: "LOCAL <traversal>", Fired: []score.FiredOnLabel{{Label: "traversal", Flows: 970, Alerts: 1183}}, Foreign: 17, First: noon.Add(-time.Hour), Last: noon.Add(-time.Minute)}},
+		},
+		Since: noon.Add(-time.Hour), LastEvent: noon.Add(-2 * time.Second),
+		Silent: []score.Silent{{ID: "1:9000001", Text: "LOCAL <traversal>", Label: "traversal", For: 42, Flows: 180, Rate: 0.98}},
+	}}
 }
 
 // sampleCurve is a training of 450 steps.

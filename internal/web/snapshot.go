@@ -3,6 +3,7 @@ package web
 import (
 	"time"
 
+	"pacgan-appliance/internal/score"
 	"pacgan-appliance/internal/verify"
 )
 
@@ -46,8 +47,9 @@ type Snapshot struct {
 	Model *Model // nil: no model yet
 	// Training is the training under way; nil: none is.
 	Training *TrainingRun
-	Drift    *Drift // nil: not watched
-	Truth    *Truth // nil: no record is kept
+	Drift    *Drift            // nil: not watched
+	Truth    *Truth            // nil: no record is kept
+	IDS      []score.LiveScore // sensors that are scored
 }
 
 // Truth is what the record of injected packets has taken down.

@@ -113,7 +113,7 @@ func TestStreamSendsWhatChanged(t *testing.T) {
 	defer cancel()
 	w := patient{httptest.NewRecorder()}
 	p.events(w, httptest.NewRequestWithContext(ctx, "GET", "/events", nil))
-	for _, part := range []string{"first", "training", "models"} {
+	for _, part := range []string{"first", "ids", "training", "models"} {
 		if n := strings.Count(w.Body.String(), "event: "+part+"\n"); n != 1 {
 			t.Errorf("%s came %d times", part, n)
 		}

@@ -61,7 +61,11 @@ func (p *page) renderLive(span Span) ([]fragment, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []fragment{{"first", first}, {"training", training}, {"models", models}}, nil
+	ids, err := p.renderIDS(s)
+	if err != nil {
+		return nil, err
+	}
+	return []fragment{{"first", first}, {"ids", ids}, {"training", training}, {"models", models}}, nil
 }
 
 func (p *page) newView(s Snapshot, span Span) (view, error) {
