@@ -18,14 +18,18 @@ type generateOptions struct {
 	out    string
 	report string   // JSON file; "" for none
 	real   []string // NAME=FILE
+	uuid   string   // of a truth record whose packet is made again; "": packets from the seed
+	truth  string   // where the record is
 }
 
 const (
 	generateLong = `Writes packets that a model generates to a pcapng file, as Ethernet frames with repaired checksums, one
-interface for each label. It sends nothing. The same model and seed give the same file.`
+interface for each label. It sends nothing. The same model and seed give the same file. With --uuid it makes
+the packet of a truth record again, from the record's model, seed and index: byte for byte the injected one.`
 
 	generateExample = `  pacgan-appliance generate --model m --count 100 --out generated.pcapng
-  pacgan-appliance generate --model /var/lib/pacgan-appliance/models/current --label dns --seed 7 --out dns.pcapng`
+  pacgan-appliance generate --model /var/lib/pacgan-appliance/models/current --label dns --seed 7 --out dns.pcapng
+  pacgan-appliance generate --uuid 018f1e2d-3c4b-7a69-8877-665544332211 --out packet.pcapng`
 )
 
 // generateCommand writes generated packets to a file; it sends nothing.
@@ -40,14 +44,17 @@ func (p *Program) generateCommand() *cobra.Command {
 		RunE:    func(cmd *cobra.Command, _ []string) error { return p.generate(cmd.Context(), o) },
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&o.model, "model", "", "`directory` of the model (required)")
+	flags.StringVar(&o.model, "model", "", "`directory` of the model (required; with --uuid: the record's model in models beside --truth)")
 	flags.StringSliceVar(&o.labels, "label", nil, "labels to generate (default: all of the model's)")
 	flags.IntVar(&o.count, "count", 3000, "packets of each label")
 	flags.Uint64Var(&o.seed, "seed", 1, "the same seed and model give the same packets")
 	flags.StringVar(&o.out, "out", "", "pcapng `file` to write (required)")
 	flags.StringVar(&o.report, "report", "", "write how the packets compare with real ones to `FILE.json`, and as a page to FILE.html")
 	flags.StringArrayVar(&o.real, "real", nil, "`NAME=FILE`: real packets for the report, of a capture file; repeatable (default: those that the model's state directory holds out)")
+	flags.StringVar(&o.uuid, "uuid", "", "make the packet of this truth record again: a `UUID`")
+	flags.StringVar(&o.truth, "truth", defaultTruth, "with --uuid: file or `directory` of the records")
 	completeDirectories(cmd, "model")
+	completeDirectories(cmd, "truth")
 	completeFiles(cmd, "real", "pcap", "pcapng")
 	completeFiles(cmd, "out", "pcapng")
 	return cmd
@@ -55,7 +62,9 @@ func (p *Program) generateCommand() *cobra.Command {
 
 func (p *Program) generate(ctx context.Context, o generateOptions) error {
 	switch {
-	case o.model == "":
+	case o.uuid != "" && o.out != "":
+		return p.regenerate(o)
+	case o.model == "" && o.uuid == "":
 		return usagef("generate: --model DIR is missing: the directory that train wrote")
 	case o.out == "":
 		return usagef("generate: --out FILE.pcapng is missing")

@@ -73,7 +73,9 @@ func withoutRace(t *testing.T) {
 // inject. The test's own namespace is the gateway.
 type rig struct {
 	*labRun
-	trees *model.Model
+	trees    *model.Model
+	manifest *model.Manifest
+	truth    string // directory of the last injection's records
 }
 
 // mustRig captures packets of each label and fits the trees.
@@ -102,7 +104,7 @@ func mustRigOf(t *testing.T, o labOptions, network lab.Options) *rig {
 	t.Cleanup(func() { must(t, r.store.Close()) })
 	must(t, r.capturePhase(t.Context()))
 	must(t, r.trainPhase(t.Context()))
-	r.trees, _, err = model.Load(r.labRun.model)
+	r.trees, r.manifest, err = model.Load(r.labRun.model)
 	must(t, err)
 	return r
 }
@@ -117,7 +119,7 @@ func (r *rig) inject(t *testing.T, count int, during func(*wire)) ([]labelCounts
 	keepTruth(&cfg, filepath.Join(t.TempDir(), "truth"))
 	w, err := openWire(cfg, 1)
 	must(t, err)
-	source.origin = w.truth.origin("rig", &model.Manifest{GeneratorSHA256: "abc"}, 99)
+	source.origin = w.truth.origin(filepath.Base(r.labRun.model), r.manifest, 99)
 	done := make(chan error, 1)
 	go func() {
 		_, err := w.inject(t.Context(), source, inject.RunOptions{Rate: r.cfg.Inject.Rate.PerSecond})
@@ -136,6 +138,7 @@ func (r *rig) inject(t *testing.T, count int, during func(*wire)) ([]labelCounts
 		}
 	}
 	must(t, w.close())
+	r.truth = cfg.Truth.Dir
 	records := mustMatchTruth(t, cfg.Truth.Dir, counts)
 	r.checkTruth(t, records, count)
 	drawn := map[string][][]byte{}
@@ -152,7 +155,7 @@ func (r *rig) checkTruth(t *testing.T, records []truth.Record, count int) {
 	next := map[string]uint64{}
 	for _, rec := range records {
 		p := rec.Pacgan
-		if p.Source != truth.SourceModel || p.Model != "rig" || p.ModelHash != "abc" || p.Seed != 99 || p.Bytes == 0 {
+		if p.Source != truth.SourceModel || p.Model != filepath.Base(r.labRun.model) || p.ModelHash != r.manifest.GeneratorSHA256 || p.Seed != 99 || p.Bytes == 0 {
 			t.Errorf("record %+v", rec)
 		}
 		if (p.Verdict == truth.Answered) != (p.RTT > 0) {

@@ -2,6 +2,7 @@ package truth
 
 import (
 	"encoding/json"
+	"errors"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -153,5 +154,29 @@ func TestReadMissing(t *testing.T) {
 		if diff := cmp.Diff([]string{want}, errs); diff != "" {
 			t.Errorf("Read(%s) (-want +got):\n%s", path, diff)
 		}
+	}
+}
+
+func TestFind(t *testing.T) {
+	dir := t.TempDir()
+	l := mustOpen(t, dir, Options{})
+	for i := range 1000 {
+		mustAppend(t, l, testRecord(i))
+	}
+	mustClose(t, l)
+	for _, i := range []int{0, 517, 999} {
+		want := testRecord(i)
+		got, err := Find(dir, want.UUID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, *got, cmp.Comparer(sameAddr)); diff != "" {
+			t.Errorf("record (-want +got):\n%s", diff)
+		}
+	}
+	_, err := Find(dir, UUID{1})
+	want := "truth " + dir + ": 01000000-0000-0000-0000-000000000000: no record has this uuid: old ones go first where truth.max_bytes is reached"
+	if !errors.Is(err, ErrNotFound) || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
 	}
 }

@@ -1,0 +1,87 @@
+package appliance
+
+import (
+	"bytes"
+	"context"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"pacgan-appliance/internal/lab"
+	"pacgan-appliance/internal/truth"
+)
+
+// TestRegenerate injects, and makes some of the packets again from their
+// records: each is byte for byte the one beside its record.
+func TestRegenerate(t *testing.T) {
+	withoutRace(t)
+	r := mustRig(t, lab.Embedded, 100)
+	r.inject(t, 100, nil)
+	files, err := filepath.Glob(filepath.Join(r.truth, "*.pcapng"))
+	must(t, err)
+	var packets [][]byte
+	for _, name := range files {
+		packets = append(packets, mustPcapng(t, name)...)
+	}
+	again := map[string]int{} // by label
+	n := 0
+	for rec, err := range truth.Read(r.truth) {
+		must(t, err)
+		if i := rec.Pacgan.Index; i == 0 || i == 42 || i == 99 {
+			out := filepath.Join(t.TempDir(), "again.pcapng")
+			o := generateOptions{uuid: rec.UUID.String(), truth: r.truth, model: r.labRun.model, out: out}
+			must(t, r.p.generate(t.Context(), o))
+			if got := mustPcapng(t, out); len(got) != 1 || !bytes.Equal(got[0], packets[n]) {
+				t.Errorf("%s %d: %x, injected was %x", rec.Pacgan.Label, i, got, packets[n])
+			}
+			again[rec.Pacgan.Label]++
+		}
+		n++
+	}
+	for _, label := range labelNames(r.cfg) {
+		if again[label] != 3 {
+			t.Errorf("%d packets of %s made again, want 3", again[label], label)
+		}
+	}
+	r.refusals(t)
+}
+
+// refusals are what generate --uuid says where it cannot.
+func (r *rig) refusals(t *testing.T) {
+	t.Helper()
+	var first, captured truth.Record
+	for rec, err := range truth.Read(r.truth) {
+		must(t, err)
+		first = *rec
+		break
+	}
+	dir := t.TempDir()
+	log, err := truth.Open(dir, truth.Options{})
+	must(t, err)
+	captured = first
+	captured.Pacgan.Source = truth.SourceCapture
+	must(t, log.Append(&captured, nil))
+	other := first
+	other.UUID[15], other.Pacgan.ModelHash = 77, "another"
+	must(t, log.Append(&other, nil))
+	must(t, log.Close())
+	const unknown = "018f1e2d-3c4b-7a69-8877-665544332211"
+	for _, tt := range []struct {
+		name string
+		o    generateOptions
+		want string
+	}{
+		{"no uuid", generateOptions{uuid: "7", truth: r.truth}, `generate: --uuid: uuid "7": must look like ` + unknown},
+		{"another's uuid", generateOptions{uuid: unknown, truth: r.truth}, unknown + ": no record has this uuid: old ones go first where truth.max_bytes is reached"},
+		{"captured", generateOptions{uuid: captured.UUID.String(), truth: dir}, "is a captured packet, which no model makes again: it is in the .pcapng beside its record"},
+		{"another model", generateOptions{uuid: other.UUID.String(), truth: dir, model: r.labRun.model},
+			"is not the model of " + other.UUID.String() + ", which was " + first.Pacgan.Model + ": name that with --model"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.o.out = filepath.Join(t.TempDir(), "x.pcapng")
+			if err := r.p.generate(context.Background(), tt.o); err == nil || !strings.HasSuffix(err.Error(), tt.want) {
+				t.Errorf("error %v, want ...%s", err, tt.want)
+			}
+		})
+	}
+}
