@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/gopacket/pcapgo"
 
+	"pacgan-appliance/internal/idslog"
 	"pacgan-appliance/internal/packet"
 	"pacgan-appliance/internal/truth"
 )
@@ -112,5 +114,44 @@ func mustPcapng(t *testing.T, name string) [][]byte {
 		}
 		must(t, err)
 		packets = append(packets, data)
+	}
+}
+
+// TestTruthExport writes what our reader of Zeek's logs takes; a record that
+// kill -9 has torn is said and left out.
+func TestTruthExport(t *testing.T) {
+	dir := t.TempDir()
+	log, err := truth.Open(dir, truth.Options{})
+	must(t, err)
+	at := time.Date(2026, 11, 25, 8, 51, 7, 123456000, time.UTC)
+	r := truth.Record{
+		Timestamp: truth.Time{Time: at}, SrcIP: netip.MustParseAddr("10.77.1.5"), SrcPort: 40000, DestIP: netip.MustParseAddr("10.77.2.2"), DestPort: 53,
+		Proto: "UDP", Pacgan: truth.Pacgan{Label: "dns", Verdict: truth.Answered, RTT: 1000, Bytes: 75},
+	}
+	must(t, log.Append(&r, nil))
+	must(t, log.Close())
+	torn := filepath.Join(dir, "00000009-20261125T085107Z.jsonl")
+	must(t, os.WriteFile(torn, []byte(`{"timestamp":"20`), 0o600))
+	var stdout, stderr strings.Builder
+	p := Program{Stdout: &stdout, Stderr: &stderr}
+	if code := p.Run(t.Context(), []string{"truth", "export", "--truth", dir}); code != ExitDone {
+		t.Errorf("exit code %d", code)
+	}
+	if want := "truth " + torn + ": line 1: last line is cut off\n1 connections\n"; stderr.String() != want {
+		t.Errorf("standard error %q, want %q", stderr.String(), want)
+	}
+	parser, err := idslog.NewParser(idslog.Zeek, at)
+	must(t, err)
+	var events []idslog.Event
+	for line := range strings.Lines(stdout.String()) {
+		var e idslog.Event
+		ok, err := parser.Parse([]byte(strings.TrimSuffix(line, "\n")), &e)
+		must(t, err)
+		if ok {
+			events = append(events, e)
+		}
+	}
+	if len(events) != 1 || !events[0].Time.Equal(at) {
+		t.Errorf("events %+v", events)
 	}
 }
