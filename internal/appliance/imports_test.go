@@ -54,6 +54,7 @@ var mayImport = map[string][]string{
 	"internal/oldkernel":   {},
 	"internal/packet":      {},
 	"internal/report":      {"internal/encoding", "internal/model", "internal/quality"},
+	"internal/privacy":     {"internal/packet", "internal/quality"},
 	"internal/quality":     {"internal/packet"},
 	"internal/score":       {"internal/chart", "internal/idslog", "internal/packet", "internal/tail", "internal/truth", "internal/wilson"},
 	"internal/ring":        {},
