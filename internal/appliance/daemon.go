@@ -22,7 +22,7 @@ import (
 	"pacgan-appliance/internal/dataset"
 	"pacgan-appliance/internal/links"
 	"pacgan-appliance/internal/model"
-	"pacgan-appliance/internal/packet"
+	"pacgan-appliance/internal/privacy"
 	"pacgan-appliance/internal/quality"
 	"pacgan-appliance/internal/web"
 )
@@ -64,6 +64,8 @@ type service struct {
 	history *web.History
 	sensors *watchers // nil: none is watched
 
+	scrubber   atomic.Pointer[privacy.Scrubber]
+	expired    time.Time     // when packets were last removed for their age
 	recent     *recent       // packets to inject as a control
 	captured   atomic.Uint64 // packets that the capture handed over
 	storing    pulse         // when the dataset was flushed last
@@ -132,6 +134,9 @@ func openService(cfg config.Config, o serviceOptions, log *slog.Logger) (_ *serv
 			err = errors.Join(err, s.close())
 		}
 	}()
+	if err = s.scrub(cfg); err != nil {
+		return nil, err
+	}
 	if s.keeper, err = startKeeper(); err != nil {
 		return nil, err
 	}
@@ -319,34 +324,6 @@ func (s *service) pageAddress() string {
 		return at.String()
 	}
 	return "none"
-}
-
-// keep stores a captured packet. A full disk costs packets, which the store
-// counts, and not the daemon.
-func (s *service) keep(p packet.Packet) error {
-	s.captured.Add(1)
-	s.recent.offer(p)
-	return s.forgiveFull(s.store.Append(p))
-}
-
-func (s *service) flush() error {
-	s.storing.beat()
-	err := s.store.Flush()
-	if err == nil && s.full.CompareAndSwap(true, false) {
-		s.log.Info("captured packets are stored again")
-	}
-	return s.forgiveFull(err)
-}
-
-// forgiveFull says once that the disk is full.
-func (s *service) forgiveFull(err error) error {
-	if !errors.Is(err, dataset.ErrFull) {
-		return err
-	}
-	if s.full.CompareAndSwap(false, true) {
-		s.log.Error("captured packets are dropped until there is room: free some, or lower state.max_bytes", "error", err)
-	}
-	return nil
 }
 
 // every calls f at once and at an interval until ctx ends; ready once f has

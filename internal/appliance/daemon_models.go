@@ -32,7 +32,11 @@ func (s *service) judge(ctx context.Context, id string) (model.Judgement, error)
 			}
 		}
 	}
-	if faults := g.held(); len(faults) > 0 {
+	faults, err := memorised(manifest, s.cfg.Load().Train.MaxMemorised)
+	if err != nil {
+		return model.Judgement{}, err
+	}
+	if faults = append(faults, g.held()...); len(faults) > 0 {
 		return model.Judgement{State: model.StateAside, Reason: strings.Join(faults, "; "), At: time.Now()}, nil
 	}
 	s.log.Info("trying the new model", "model", id, "packets", canaryPackets)

@@ -86,6 +86,7 @@ func (s *service) apply(next config.Config) error {
 	}
 	steps = append(steps,
 		undoable{func() (err error) { mixed, err = s.mix(next); return err }, nothing},
+		undoable{func() error { return s.scrub(next) }, func() error { return s.scrub(now) }},
 		undoable{func() error { return s.store.SetMaxBytes(int64(next.State.MaxBytes)) }, nothing}) // the last: nobody brings packets back
 	if err := inTurn(steps); err != nil {
 		return err

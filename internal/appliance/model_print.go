@@ -72,6 +72,9 @@ func (r ModelReport) write(w io.Writer) error {
 	if err := writeQuality(w, man); err != nil {
 		return err
 	}
+	if err := writePrivacy(w, man); err != nil {
+		return err
+	}
 	if j := man.Judgement; j != nil && j.Canary != nil {
 		return writeCanary(w, j.Canary)
 	}

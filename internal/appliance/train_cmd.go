@@ -225,7 +225,7 @@ func (p *Program) saveModel(o trainOptions, t *training, result *train.Result, j
 	}
 	manifest := model.Manifest{
 		Seed: t.options.Seed, ConfigHash: configHash, DataHash: hashData(t.data.train), Software: p.Version, Created: time.Now(),
-		Training: trainingOf(result, t.data), Quality: judged.quality, Rival: judged.rival,
+		Training: trainingOf(result, t.data), Quality: judged.quality, Privacy: judged.privacy, Rival: judged.rival,
 	}
 	dir = o.out
 	if dir != "" {

@@ -20,6 +20,7 @@ const measuredPackets = 2000
 type measured struct {
 	labels  []report.Label  // the new model's packets beside real ones
 	quality json.RawMessage // quality.Report of each label by its name
+	privacy json.RawMessage // privacy.Report, likewise
 	rival   *model.Rival    // the current model, measured in the same way; nil: there is none, or of other labels
 }
 
@@ -29,6 +30,9 @@ func (p *Program) measure(ctx context.Context, o trainOptions, data corpus, m *m
 	var out measured
 	var err error
 	if out.labels, err = data.labelsOf(ctx, m, measuredPackets, o.seed); err != nil {
+		return out, err
+	}
+	if out.privacy, err = privacyOf(ctx, out.labels, o.seed); err != nil {
 		return out, err
 	}
 	if out.quality, err = qualityOf(out.labels); err != nil || o.state == "" {

@@ -13,6 +13,7 @@ import (
 type Config struct {
 	Gateway Gateway
 	Safety  Safety
+	Capture Capture
 	Labels  []Label // in the file's order, which is the order of matching
 	Train   Train
 	Inject  Inject
@@ -39,6 +40,12 @@ type Safety struct {
 	MaxRate       float64 // packets per second over all labels, whatever else says
 }
 
+// Capture says what of other people's packets is stored, and for how long.
+type Capture struct {
+	Payload   Payload
+	Retention time.Duration // captured packets older than this are removed; 0: none is for its age
+}
+
 // Label is one kind of traffic to learn and to generate.
 type Label struct {
 	Name      string // [a-z0-9-]{1,32}
@@ -58,6 +65,9 @@ type Train struct {
 	NewPackets int    // of each label since the last training, to train before the schedule does; 0: never
 	Recipe     Recipe
 	MaxMemory  ByteSize // of the training process
+	// MaxMemorised is the share of a new model's packets that may repeat a
+	// captured secret, for it to be promoted; 1: it is no condition.
+	MaxMemorised float64
 }
 
 // Inject says what is injected and how fast.
@@ -103,6 +113,7 @@ const (
 	MinTrainMemory = 64 << 20  // the program itself, and the smallest of models
 	MaxTimeout     = time.Hour // of a reply
 	minTimeout     = time.Millisecond
+	minRetention   = time.Minute
 	maxNameLen     = 32
 	maxIfaceLen    = 15 // IFNAMSIZ - 1
 	maxContainsLen = 255
@@ -114,7 +125,8 @@ func Default() Config {
 	return Config{
 		Gateway: Gateway{NAT: NATAuto},
 		Safety:  Safety{MaxRate: 1000},
-		Train:   Train{Schedule: "0 */6 * * *", MinPackets: 500, NewPackets: 10_000, Recipe: RecipeGAN, MaxMemory: 2 << 30},
+		Capture: Capture{Payload: PayloadKeep},
+		Train:   Train{Schedule: "0 */6 * * *", MinPackets: 500, NewPackets: 10_000, Recipe: RecipeGAN, MaxMemory: 2 << 30, MaxMemorised: 1},
 		Inject:  Inject{Rate: Rate{PerSecond: 50}, Source: SourceModel, SourceAddress: SourceAddressAuto, Engine: EngineSendmmsg, Timeout: 2 * time.Second},
 		State:   State{Dir: "/var/lib/pacgan-appliance", MaxBytes: 2 << 30},
 		Truth:   Truth{Enabled: true, MaxBytes: 1 << 30, Packets: true},

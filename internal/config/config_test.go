@@ -86,6 +86,7 @@ wan = "eth1"
 nat = "masquerade"
 [safety]
 allow = ["10.77.2.0/24", "2001:db8::/64"]
+allow_reserved = ["10.77.2.255/32"]
 max_rate = 2_000
 [[label]]
 name = "dns"
@@ -110,6 +111,7 @@ min_packets = 16
 new_packets = 0
 recipe = "tree"
 max_memory = "512MiB"
+max_memorised = 0.01
 [inject]
 rate = "learned"
 source = "capture"
@@ -119,6 +121,9 @@ timeout = "1500ms"
 [state]
 dir = "/srv/pacgan/"
 max_bytes = 33554432
+[capture]
+payload = "hash"
+retention = "720h"
 [truth]
 enabled = true
 dir = "/srv/truth"
@@ -139,7 +144,8 @@ func everyKeyConfig() Config {
 	return Config{
 		Gateway: Gateway{LAN: "eth0.10", WAN: "eth1", NAT: NATMasquerade},
 		Safety: Safety{MaxRate: 2000,
-			Allow: []netip.Prefix{netip.MustParsePrefix("10.77.2.0/24"), netip.MustParsePrefix("2001:db8::/64")}},
+			Allow:         []netip.Prefix{netip.MustParsePrefix("10.77.2.0/24"), netip.MustParsePrefix("2001:db8::/64")},
+			AllowReserved: []netip.Prefix{netip.MustParsePrefix("10.77.2.255/32")}},
 		Labels: []Label{
 			{Name: "dns", Filter: "udp dst port 53", Answer: AnswerDNS, RCodes: []RCode{RCodeNoError, 3},
 				Malicious: true, Share: 0.5},
@@ -147,13 +153,14 @@ func everyKeyConfig() Config {
 				Statuses: []StatusRange{{200, 200}, {400, 499}, {500, 503}}},
 			{Name: "other", Filter: "ip", Answer: AnswerReply, Share: 1},
 		},
-		Train:  Train{Schedule: "@every 90m", MinPackets: 16, Recipe: RecipeTree, MaxMemory: 512 << 20},
-		Inject: Inject{Rate: Rate{Learned: true}, Source: SourceCapture, SourceAddress: SourceAddressInterface, Engine: EngineAuto, Timeout: 1500 * time.Millisecond},
-		State:  State{Dir: "/srv/pacgan", MaxBytes: 32 << 20},
-		Truth:  Truth{Enabled: true, Dir: "/srv/truth", MaxBytes: 8 << 20},
-		Web:    Web{Listen: netip.MustParseAddrPort("[::1]:80")},
-		IDS:    []IDS{{Name: "edge", Kind: IDSSuricata, Path: "/var/log/eve.json", Silence: time.Minute}},
-		Log:    Log{Level: LogDebug},
+		Capture: Capture{Payload: PayloadHash, Retention: 720 * time.Hour},
+		Train:   Train{Schedule: "@every 90m", MinPackets: 16, Recipe: RecipeTree, MaxMemory: 512 << 20, MaxMemorised: 0.01},
+		Inject:  Inject{Rate: Rate{Learned: true}, Source: SourceCapture, SourceAddress: SourceAddressInterface, Engine: EngineAuto, Timeout: 1500 * time.Millisecond},
+		State:   State{Dir: "/srv/pacgan", MaxBytes: 32 << 20},
+		Truth:   Truth{Enabled: true, Dir: "/srv/truth", MaxBytes: 8 << 20},
+		Web:     Web{Listen: netip.MustParseAddrPort("[::1]:80")},
+		IDS:     []IDS{{Name: "edge", Kind: IDSSuricata, Path: "/var/log/eve.json", Silence: time.Minute}},
+		Log:     Log{Level: LogDebug},
 	}
 }
 

@@ -13,14 +13,18 @@ func (c Config) Dump() ([]byte, error) {
 	r := raw{
 		Gateway: rawGateway{LAN: c.Gateway.LAN, WAN: c.Gateway.WAN, NAT: string(c.Gateway.NAT)},
 		Safety:  rawSafety{Allow: texts(c.Safety.Allow), AllowReserved: texts(c.Safety.AllowReserved), MaxRate: c.Safety.MaxRate},
+		Capture: rawCapture{Payload: string(c.Capture.Payload), Retention: ""},
 		Train: rawTrain{Schedule: c.Train.Schedule, MinPackets: c.Train.MinPackets, NewPackets: c.Train.NewPackets,
-			Recipe: string(c.Train.Recipe), MaxMemory: c.Train.MaxMemory.String()},
+			Recipe: string(c.Train.Recipe), MaxMemory: c.Train.MaxMemory.String(), MaxMemorised: c.Train.MaxMemorised},
 		Inject: rawInject{Rate: c.Inject.Rate.raw(), Source: string(c.Inject.Source), SourceAddress: string(c.Inject.SourceAddress),
 			Engine: string(c.Inject.Engine), Timeout: c.Inject.Timeout.String()},
 		State: rawState{Dir: c.State.Dir, MaxBytes: c.State.MaxBytes.String()},
 		Truth: rawTruth{Enabled: c.Truth.Enabled, Dir: c.Truth.Dir, MaxBytes: c.Truth.MaxBytes.String(), Packets: c.Truth.Packets},
 		Web:   rawWeb{Listen: ""},
 		Log:   rawLog{Level: string(c.Log.Level)},
+	}
+	if c.Capture.Retention > 0 {
+		r.Capture.Retention = c.Capture.Retention.String()
 	}
 	if c.Web.Listen.IsValid() {
 		r.Web.Listen = c.Web.Listen.String()

@@ -93,12 +93,15 @@ func (p *parser) read(r raw) {
 	p.gateway(r.Gateway)
 	c := &p.config
 	p.safety(r.Safety)
+	setKey(p, "capture.payload", r.Capture.Payload, &c.Capture.Payload, oneOf(PayloadKeep, PayloadTruncate, PayloadHash))
+	setKey(p, "capture.retention", r.Capture.Retention, &c.Capture.Retention, retention)
 	p.labels(r.Label)
 	setKey(p, "train.schedule", r.Train.Schedule, &c.Train.Schedule, schedule)
 	setKey(p, "train.min_packets", r.Train.MinPackets, &c.Train.MinPackets, minPackets)
 	setKey(p, "train.new_packets", r.Train.NewPackets, &c.Train.NewPackets, newPackets)
 	setKey(p, "train.recipe", r.Train.Recipe, &c.Train.Recipe, oneOf(RecipeGAN, RecipePaper, RecipeTree))
 	setKey(p, "train.max_memory", r.Train.MaxMemory, &c.Train.MaxMemory, atLeast(MinTrainMemory))
+	setKey(p, "train.max_memorised", r.Train.MaxMemorised, &c.Train.MaxMemorised, fraction)
 	setKey(p, "inject.rate", r.Inject.Rate, &c.Inject.Rate, rate)
 	setKey(p, "inject.source", r.Inject.Source, &c.Inject.Source, oneOf(SourceModel, SourceCapture))
 	setKey(p, "inject.source_address", r.Inject.SourceAddress, &c.Inject.SourceAddress,

@@ -15,6 +15,7 @@ import (
 type raw struct {
 	Gateway rawGateway `toml:"gateway"`
 	Safety  rawSafety  `toml:"safety"`
+	Capture rawCapture `toml:"capture"`
 	Label   []rawLabel `toml:"label"`
 	Train   rawTrain   `toml:"train"`
 	Inject  rawInject  `toml:"inject"`
@@ -37,6 +38,11 @@ type rawSafety struct {
 	MaxRate       any `toml:"max_rate"`
 }
 
+type rawCapture struct {
+	Payload   any `toml:"payload"`
+	Retention any `toml:"retention"`
+}
+
 type rawLabel struct {
 	Name      any `toml:"name"`
 	Filter    any `toml:"filter"`
@@ -48,11 +54,12 @@ type rawLabel struct {
 }
 
 type rawTrain struct {
-	Schedule   any `toml:"schedule"`
-	MinPackets any `toml:"min_packets"`
-	NewPackets any `toml:"new_packets"`
-	Recipe     any `toml:"recipe"`
-	MaxMemory  any `toml:"max_memory"`
+	Schedule     any `toml:"schedule"`
+	MinPackets   any `toml:"min_packets"`
+	NewPackets   any `toml:"new_packets"`
+	Recipe       any `toml:"recipe"`
+	MaxMemory    any `toml:"max_memory"`
+	MaxMemorised any `toml:"max_memorised"`
 }
 
 type rawInject struct {

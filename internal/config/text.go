@@ -80,6 +80,16 @@ const (
 	LogError LogLevel = "error"
 )
 
+// Payload is what is stored of captured payloads.
+type Payload string
+
+// The payloads.
+const (
+	PayloadKeep     Payload = "keep"     // all
+	PayloadTruncate Payload = "truncate" // nothing: packets end with their headers
+	PayloadHash     Payload = "hash"     // all, secrets replaced by others of the same form
+)
+
 // Rate is a number of packets per second, or the gaps that were captured.
 type Rate struct {
 	PerSecond float64 // above 0, unless Learned

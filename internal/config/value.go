@@ -151,6 +151,31 @@ func timeout(v any) (time.Duration, error) {
 	return d, nil
 }
 
+// retention accepts a time of at least a minute; "" stands for none.
+func retention(v any) (time.Duration, error) {
+	if v == "" {
+		return 0, nil
+	}
+	s, _ := v.(string)
+	d, err := time.ParseDuration(s)
+	if err != nil || d < minRetention {
+		return 0, fmt.Errorf(`must be a time such as "720h" (30 days), at least %s, or "" to keep packets whatever their age`, minRetention)
+	}
+	return d, nil
+}
+
+// fraction accepts a number from 0 to 1.
+func fraction(v any) (float64, error) {
+	f, ok := v.(float64)
+	if i, isInt := v.(int64); isInt {
+		f, ok = float64(i), true
+	}
+	if !ok || !(f >= 0 && f <= 1) {
+		return 0, errors.New("must be a number from 0 to 1")
+	}
+	return f, nil
+}
+
 func absolutePath(v any) (string, error) {
 	s, err := text(v)
 	if err != nil {

@@ -3,6 +3,7 @@ package dataset
 import (
 	"os"
 	"slices"
+	"time"
 )
 
 // makeRoom removes old files until need more bytes fit. The label that takes
@@ -53,5 +54,40 @@ func (s *Store) evictOldest(one *series) error {
 	one.unsynced = slices.DeleteFunc(one.unsynced, func(p string) bool { return p == path })
 	s.stats.Evicted += oldest.count
 	s.total = s.bytes()
+	return nil
+}
+
+// retentionParts is into how many files, at least, the time that packets are
+// kept is cut, so that the oldest can go.
+const retentionParts = 8
+
+// Expire removes packets that are older than keep, whole files of them: none
+// that is older is left, and some go earlier, by an eighth of keep where the
+// store was open all the time. It is to be called more often than that.
+func (s *Store) Expire(keep time.Duration) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.readOnly || s.closed {
+		return nil
+	}
+	now := time.Now()
+	old := func(f *file, age time.Duration) bool { return f.count > 0 && now.Sub(f.begun) >= age }
+	for _, name := range s.names() {
+		one := s.labels[name]
+		if old(one.last(), keep/retentionParts) { // it grows no longer
+			if err := s.write(one); err != nil {
+				return err
+			}
+			if err := one.rotate(); err != nil {
+				return unwritable(one.path(), err)
+			}
+			s.total = s.bytes()
+		}
+		for len(one.files) > 1 && old(&one.files[0], keep) {
+			if err := s.evictOldest(one); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }

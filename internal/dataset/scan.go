@@ -33,9 +33,10 @@ func ownHeader() []byte {
 
 // extent is what a file of ours holds.
 type extent struct {
-	whole int64 // bytes up to the end of the last whole record
-	torn  int64 // bytes after that
-	count int   // whole records
+	whole int64     // bytes up to the end of the last whole record
+	torn  int64     // bytes after that
+	count int       // whole records
+	begun time.Time // of the first of them
 }
 
 // measure walks over the records of a file of ours.
@@ -84,6 +85,9 @@ func walk(r io.Reader, body func(i, n int) error) (extent, error) {
 		length, ok := frameLength(header[:recordHeaderBytes])
 		if !ok {
 			return m, nil
+		}
+		if m.count == 0 {
+			m.begun = time.Unix(int64(binary.LittleEndian.Uint32(header[:])), int64(binary.LittleEndian.Uint32(header[4:])))
 		}
 		if err := body(m.count, length); err != nil {
 			return m, onlyEnd(err)

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
@@ -33,8 +34,9 @@ type series struct {
 // file is one NNNN.pcap.
 type file struct {
 	number int
-	bytes  int64 // whole records and the header, the buffer included
-	count  int   // packets
+	bytes  int64     // whole records and the header, the buffer included
+	count  int       // packets
+	begun  time.Time // its first packet's time; zero without one
 }
 
 var fileName = regexp.MustCompile(`^([0-9]{4,9})\.pcap$`)
@@ -107,7 +109,7 @@ func (s *Store) openFile(path string, number int) (file, error) {
 		s.stats.Torn++
 		s.stats.TornBytes += m.torn
 	}
-	return file{number: number, bytes: m.whole, count: m.count}, nil
+	return file{number: number, bytes: m.whole, count: m.count, begun: m.begun}, nil
 }
 
 // resume goes on with the last file, or begins the first.
@@ -151,6 +153,9 @@ func (one *series) append(p packet.Packet) error {
 	info := gopacket.CaptureInfo{Timestamp: p.Time, CaptureLength: len(p.Frame), Length: len(p.Frame)}
 	if err := one.writer.WritePacket(info, p.Frame); err != nil {
 		return fmt.Errorf("dataset %s: %w", one.path(), err)
+	}
+	if one.last().count == 0 {
+		one.last().begun = p.Time
 	}
 	one.last().bytes += int64(recordHeaderBytes + len(p.Frame))
 	one.last().count++

@@ -29,6 +29,7 @@ type Manifest struct {
 	DataHash   string          `json:"data_hash"`
 	Training   *Training       `json:"training,omitempty"` // nil: not known, as in models of older versions
 	Quality    json.RawMessage `json:"quality,omitempty"`  // quality.Report of each label by its name, against packets that it was not fitted to
+	Privacy    json.RawMessage `json:"privacy,omitempty"`  // privacy.Report of each label by its name, of the packets that Quality is of
 	Rival      *Rival          `json:"rival,omitempty"`    // nil: there was none
 	Judgement  *Judgement      `json:"judgement,omitempty"`
 	Software   string          `json:"software"` // version of the program that trained it
