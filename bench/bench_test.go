@@ -72,7 +72,7 @@ func TestCommittedResults(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("benchmarks of results.json (-want +got): run make bench\n%s", diff)
 	}
-	if want := len(measured) + len(likenessFigures); len(r.Figures) != want {
+	if want := len(measured) + len(likenessFigures) + len(kernelFigures()); len(r.Figures) != want {
 		t.Errorf("results.json has %d figures of %d: run make bench", len(r.Figures), want)
 	}
 }
@@ -123,7 +123,7 @@ func TestLikenessOf(t *testing.T) {
 }
 
 func TestWireFigures(t *testing.T) {
-	w := wireBenchmark{name: "inject-xdp", tool: "tcpreplay"}
+	w := wireBenchmark{name: "inject-xdp", tool: "tcpreplay", bench: "BenchmarkVersus"}
 	tests := []struct {
 		name, out    string
 		ours, theirs float64 // 0: an error
@@ -142,5 +142,15 @@ func TestWireFigures(t *testing.T) {
 				t.Errorf("ours %v, theirs %v, error %v", ours, theirs, err)
 			}
 		})
+	}
+}
+
+func TestWorst(t *testing.T) {
+	const out = "BenchmarkMatch/miss-echo-2 \t 50\t 9 ns/op\t        61.00 ns/frame\nBenchmarkMatch/miss-dns-2 50 9 ns/op 1.2e+02 ns/frame\nBenchmarkMatch/x 5 200 ns/frames\n"
+	if got, err := worst(out, "ns/frame"); err != nil || got != 120 {
+		t.Errorf("worst is %v, %v", got, err)
+	}
+	if got, err := worst(out, "MiB"); err == nil {
+		t.Errorf("of what is not there: %v", got)
 	}
 }

@@ -129,7 +129,7 @@ type measurement struct {
 }
 
 func measurements() []measurement {
-	return []measurement{{idleName, idle}, {"likeness", likeness}}
+	return []measurement{{idleName, idle}, {"likeness", likeness}, {kernelName, kernel}}
 }
 
 func benchmarks() []benchmark {

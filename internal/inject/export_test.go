@@ -1,6 +1,10 @@
 package inject
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/cilium/ebpf"
+)
 
 // End is an end of the cable that the guard is at: an index of Injector.links.
 type End int
@@ -26,4 +30,15 @@ func AbandonCable(tb testing.TB, in *Injector) {
 	tb.Helper()
 	DetachGuard(tb, in, FarEnd, NearEnd)
 	in.links = nil
+}
+
+// GuardStats is what the kernel has counted of the guard at the near end, while
+// ebpf.EnableStats holds.
+func GuardStats(tb testing.TB, in *Injector) *ebpf.ProgramStats {
+	tb.Helper()
+	stats, err := in.guard.Near.Stats()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return stats
 }

@@ -1,10 +1,8 @@
 package inject
 
 import (
-	"encoding/binary"
 	"net"
 	"testing"
-	"time"
 )
 
 const benchPayload = "0123456789012345678901234567890123456789012345678901234" // 97-byte frames
@@ -33,23 +31,4 @@ func BenchmarkGuard(b *testing.B) {
 			}
 		})
 	}
-}
-
-// BenchmarkGuardInsert is the guard's time for a frame that opens a new
-// expectation. Each is timed by itself, clock included.
-func BenchmarkGuardInsert(b *testing.B) {
-	frame := frameOf(mustEcho(b, "10.77.2.80", benchPayload), single, labelEcho)
-	in := mustGuard(b, 1<<18, "10.77.2.0/24")
-	var total time.Duration
-	n := 0
-	for b.Loop() {
-		n++
-		binary.BigEndian.PutUint32(frame[len(frame)-4:], uint32(n))
-		_, each, err := in.guard.Guard.Benchmark(frame, 1, nil)
-		if err != nil {
-			b.Fatal(err)
-		}
-		total += each
-	}
-	b.ReportMetric(float64(total.Nanoseconds())/float64(n), "ns/frame")
 }

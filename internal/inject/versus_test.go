@@ -11,13 +11,13 @@ import (
 	"slices"
 	"strconv"
 	"testing"
-	"time"
 
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
 	"github.com/google/gopacket/pcapgo"
 
 	"pacgan-appliance/internal/inject"
+	"pacgan-appliance/internal/lab/labtest"
 	"pacgan-appliance/internal/packet"
 )
 
@@ -39,21 +39,19 @@ func BenchmarkVersus(b *testing.B) {
 		{"inject-unasked-sendmmsg/trafgen", inject.EngineSendmmsg, none, trafgen},
 	} {
 		b.Run(bm.name, func(b *testing.B) {
-			n := newNetwork(b, networkOptions{engine: bm.engine, expectations: 1 << 19, unrecorded: true})
-			mac := n.servers.MAC(b).String()
-			mustRun(b, gatewayCommand("ip", "neigh", "replace", nobody, "lladdr", mac, "dev", "wan0", "nud", "permanent"))
+			n := quiet(b, networkOptions{engine: bm.engine, expectations: 1 << 19})
 			theirs := bm.theirs(b, "wan0")
 			list := smallPings(b, each, bm.label)
 			var rates [2][]float64
 			for b.Loop() {
-				used := mustCPU(b, func() {
+				used := labtest.CPU(b, func() {
 					if _, err := n.injector.Run(b.Context(), &packets{list: list}, inject.RunOptions{}); err != nil {
 						b.Fatal(err)
 					}
 				})
 				rates[0] = append(rates[0], each/used.Seconds())
 				n.settled(b)
-				rates[1] = append(rates[1], mustTheirs(b, theirs))
+				rates[1] = append(rates[1], mustTheirs(b, theirs, sentPackets))
 			}
 			a := n.accounts(b)[bm.label]
 			if a.OnWire != a.Generated {
@@ -87,44 +85,22 @@ func smallPings(tb testing.TB, n, label int) []labelled {
 	return list
 }
 
-// mustCPU is the processor time that f takes: this process's, and that of the
-// kernel's threads for softirqs, which other processes' are in, too.
-func mustCPU(tb testing.TB, f func()) time.Duration {
+// mustTheirs runs a copy of a command and returns what it has done, by the
+// number that the pattern finds in what it says, per second of processor time.
+func mustTheirs(tb testing.TB, c *exec.Cmd, done *regexp.Regexp) float64 {
 	tb.Helper()
-	kernel, own := softirqTime(tb), ownTime(tb)
-	f()
-	return ownTime(tb) - own + softirqTime(tb) - kernel
-}
-
-// mustTheirs runs a copy of a command and returns its packets per second of
-// processor time.
-func mustTheirs(tb testing.TB, c *exec.Cmd) float64 {
-	tb.Helper()
-	kernel := softirqTime(tb)
+	kernel := labtest.SoftirqTime(tb)
 	run := exec.Command(c.Args[0], c.Args[1:]...)
 	out, err := run.CombinedOutput()
 	if err != nil {
 		tb.Fatalf("%v: %v\n%s", run, err, out)
 	}
-	used := run.ProcessState.UserTime() + run.ProcessState.SystemTime() + softirqTime(tb) - kernel
-	return float64(mustSent(tb, string(out))) / used.Seconds()
+	used := run.ProcessState.UserTime() + run.ProcessState.SystemTime() + labtest.SoftirqTime(tb) - kernel
+	return float64(mustCount(tb, string(out), done)) / used.Seconds()
 }
 
+// sentPackets finds how many packets tcpreplay or trafgen say that they have sent.
 var sentPackets = regexp.MustCompile(`(?:Actual: |^\s*|\n\s*)([0-9]+) packets (?:\(|outgoing)`)
-
-// mustSent is how many packets tcpreplay or trafgen say that they have sent.
-func mustSent(tb testing.TB, out string) int {
-	tb.Helper()
-	found := sentPackets.FindStringSubmatch(out)
-	if found == nil {
-		tb.Fatalf("no count of packets in:\n%s", out)
-	}
-	n, err := strconv.Atoi(found[1])
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return n
-}
 
 // requireTool skips a benchmark whose other side is not installed, unless
 // everything is required.

@@ -1,4 +1,4 @@
-package inject_test
+package labtest
 
 import (
 	"fmt"
@@ -14,9 +14,9 @@ import (
 	"pacgan-appliance/internal/lab/sandbox"
 )
 
-// ownTime is the processor time of this process so far, softirqs that ran in
+// OwnTime is the processor time of this process so far, softirqs that ran in
 // its system calls included.
-func ownTime(tb testing.TB) time.Duration {
+func OwnTime(tb testing.TB) time.Duration {
 	tb.Helper()
 	var u unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
@@ -25,10 +25,10 @@ func ownTime(tb testing.TB) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// softirqTime is the processor time so far of the kernel's threads that run
+// SoftirqTime is the processor time so far of the kernel's threads that run
 // what softirqs leave over. (A kernel with CONFIG_IRQ_TIME_ACCOUNTING keeps
 // all softirqs apart from processes' time, in neither: Debian's has it off.)
-func softirqTime(tb testing.TB) time.Duration {
+func SoftirqTime(tb testing.TB) time.Duration {
 	tb.Helper()
 	proc, err := sandbox.OuterProc() // they are not in our pid namespace
 	if err != nil {
@@ -55,4 +55,13 @@ func softirqTime(tb testing.TB) time.Duration {
 		total += time.Duration(ns)
 	}
 	return total
+}
+
+// CPU is the processor time that f takes of this process, and of the kernel's
+// threads for softirqs, which other processes' are in, too.
+func CPU(tb testing.TB, f func()) time.Duration {
+	tb.Helper()
+	kernel, own := SoftirqTime(tb), OwnTime(tb)
+	f()
+	return OwnTime(tb) - own + SoftirqTime(tb) - kernel
 }
