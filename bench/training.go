@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"runtime"
 
+	"pacgan-appliance/bench/traffic"
 	"pacgan-appliance/internal/encoding"
 	"pacgan-appliance/internal/model"
 	"pacgan-appliance/internal/train"
@@ -20,6 +21,8 @@ const (
 	paperBatch = 32
 	drawn      = 256 // packets generated at once
 	paperNoise = 64
+	ganBatch   = 64
+	ganWork    = 4 // steps measured at once: one in four has a penalty
 	// packetBytes is a ping's length: a matrix of 28 x 28, as the paper's.
 	packetBytes = 84
 )
@@ -29,45 +32,65 @@ func trainingPairs(m, n, k int) []pair {
 	return []pair{
 		{name: "sgemm-openblas", unit: "FLOPS", theirs: "OpenBLAS, through numpy", work: float64(2 * m * n * k), prepare: func() (ours, theirs func() error, err error) {
 			ours, _ = multiply(m, n, k)
-			theirs, err = torch("multiply")
+			theirs, err = torch(torchPaper, "multiply")
 			return ours, theirs, err
 		}},
 		{name: "paper-step", unit: "steps/s", theirs: "PyTorch", work: 1, prepare: func() (ours, theirs func() error, err error) {
-			if theirs, err = torch("step"); err != nil {
+			if theirs, err = torch(torchPaper, "step"); err != nil {
 				return nil, nil, err
 			}
-			ours, err = paperSteps(1)
+			ours, err = steps(model.RecipePaper, noise(), paperBatch, 1)
 			return ours, theirs, err
 		}},
 		{name: "paper-step-2-cores", unit: "steps/s", theirs: "ours on one core", work: 1, prepare: func() (ours, theirs func() error, err error) {
-			if ours, err = paperSteps(2); err != nil {
+			if ours, err = steps(model.RecipePaper, noise(), paperBatch, 2); err != nil {
 				return nil, nil, err
 			}
-			theirs, err = paperSteps(1)
+			theirs, err = steps(model.RecipePaper, noise(), paperBatch, 1)
 			return ours, theirs, err
 		}},
 		{name: "paper-generate", unit: "packets/s", theirs: "PyTorch", work: drawn, prepare: func() (ours, theirs func() error, err error) {
-			if theirs, err = torch("generate"); err != nil {
+			if theirs, err = torch(torchPaper, "generate"); err != nil {
 				return nil, nil, err
 			}
 			ours, err = paperGenerate()
 			return ours, theirs, err
 		}},
+		{name: "gan-step", unit: "steps/s", theirs: "PyTorch, without trees", work: ganWork, prepare: func() (ours, theirs func() error, err error) {
+			w, err := traffic.New("tools", 1)
+			if err != nil {
+				return nil, nil, err
+			}
+			pings, err := w.Packets("ping", 1500)
+			if err != nil {
+				return nil, nil, err
+			}
+			if theirs, err = torch(torchGAN, "step"); err != nil {
+				return nil, nil, err
+			}
+			ours, err = steps(model.RecipeGAN, pings, ganBatch, 1)
+			return times(ours, ganWork), times(theirs, ganWork), err
+		}},
 	}
 }
 
-//go:embed torch_paper.py
-var torchScript string
+// The same steps in PyTorch.
+var (
+	//go:embed torch_paper.py
+	torchPaper string
+	//go:embed torch_gan.py
+	torchGAN string
+)
 
 // python is Debian's, which finds python3-torch; another one may stand before it in the path.
 const python = "/usr/bin/python3"
 
 // errTorch says what is not there.
-var errTorch = errors.New("torch_paper.py ended: it needs python3-torch and libopenblas0-pthread, which make bench installs")
+var errTorch = errors.New("the PyTorch script ended: it needs python3-torch and libopenblas0-pthread, which make bench installs")
 
-// torch starts torch_paper.py, which lives as long as this program, and returns what has it do one piece of work.
-func torch(work string) (func() error, error) {
-	cmd := exec.Command(python, "-c", torchScript)
+// torch starts a script, which lives as long as this program, and returns what has it do one piece of work.
+func torch(script, work string) (func() error, error) {
+	cmd := exec.Command(python, "-c", script)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -98,23 +121,39 @@ func torch(work string) (func() error, error) {
 	}, nil
 }
 
-// paperSteps starts a training of recipe paper on so many cores, which waits before each step, and returns what lets it
-// make one.
-func paperSteps(cores int) (func() error, error) {
-	data := train.Data{{Label: "echo"}}
+// noise is packets to train on where what they hold does not matter.
+func noise() [][]byte {
+	packets := make([][]byte, 100)
 	rng := rand.New(rand.NewPCG(1, 2))
-	for range 100 {
-		p := make([]byte, packetBytes)
-		for i := range p {
-			p[i] = byte(rng.Uint32())
+	for i := range packets {
+		packets[i] = make([]byte, packetBytes)
+		for x := range packets[i] {
+			packets[i][x] = byte(rng.Uint32())
 		}
-		data[0].Packets = append(data[0].Packets, p)
 	}
+	return packets
+}
+
+// times does work so many times: a step of its own would be too short to measure.
+func times(work func() error, n int) func() error {
+	return func() error {
+		for range n {
+			if err := work(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// steps starts a training on so many cores, which waits before each step, and returns what lets it make one.
+func steps(recipe model.Recipe, packets [][]byte, batch, cores int) (func() error, error) {
+	data := train.Data{{Label: "echo", Packets: packets}}
 	const never = 1 << 30
 	next, made, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
 		_, err := train.Train(context.Background(), data, train.Options{
-			Recipe: model.RecipePaper, Seed: 1, Batch: paperBatch, Threads: cores, Steps: never, CheckpointEvery: never,
+			Recipe: recipe, Seed: 1, Batch: batch, Threads: cores, Steps: never, CheckpointEvery: never,
 			Progress: func(train.Progress) { made <- struct{}{}; <-next },
 		})
 		ended <- err

@@ -24,13 +24,14 @@ import (
 type witness struct {
 	path string
 	cmd  *exec.Cmd
+	said *strings.Builder // on stderr
 }
 
 // watch starts a witness that writes to path.
 func watch(ctx context.Context, network *lab.Lab, path string) (*witness, error) {
-	w := &witness{path: path, cmd: network.ServerCommand(ctx, "tcpdump", "-i", plan.ServerHost, "-w", path, "-U", "-B", "65536", "--nano", "ip")}
-	said := &strings.Builder{}
-	w.cmd.Stderr = said
+	w := &witness{path: path, cmd: network.ServerCommand(ctx, "tcpdump", "-i", plan.ServerHost, "-w", path, "-U", "--immediate-mode", "-B", "65536", "--nano", "ip")}
+	w.said = &strings.Builder{}
+	w.cmd.Stderr = w.said
 	if err := w.cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -39,7 +40,18 @@ func watch(ctx context.Context, network *lab.Lab, path string) (*witness, error)
 			return w, nil
 		}
 	}
-	return nil, fmt.Errorf("tcpdump does not listen after 20 s: %s", said)
+	return nil, fmt.Errorf("tcpdump does not listen after 20 s: %s", w.said)
+}
+
+// catchUp waits until the witness has written what it saw: at its end it looks at nothing that still waits for it.
+func (w *witness) catchUp() {
+	const quiet = 20 // tenths of a second
+	for size, still := int64(-1), 0; still < quiet; still++ {
+		if info, err := os.Stat(w.path); err == nil && info.Size() != size {
+			size, still = info.Size(), 0
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
 }
 
 // flow is one side's view of a conversation.
@@ -53,11 +65,15 @@ type talk struct {
 
 // count ends the witness and counts the requests of each label that were granted, by their first reply.
 func (w *witness) count(labels []protocol) (valid map[string]int, err error) {
+	w.catchUp()
 	if err := w.cmd.Process.Signal(unix.SIGTERM); err != nil {
 		return nil, err
 	}
 	if err := w.cmd.Wait(); err != nil {
 		return nil, fmt.Errorf("tcpdump: %w", err)
+	}
+	if !strings.Contains(w.said.String(), "\n0 packets dropped by kernel") {
+		return nil, fmt.Errorf("the witness has not seen all: tcpdump said %q", w.said)
 	}
 	file, err := os.Open(w.path)
 	if err != nil {
