@@ -1,11 +1,13 @@
 package appliance
 
 import (
+	"path/filepath"
 	"regexp"
 	"testing"
 
 	"pacgan-appliance/internal/config"
 	"pacgan-appliance/internal/lab"
+	"pacgan-appliance/internal/truth"
 )
 
 // ceilings are the decided packets of each label's ceiling, and the answered.
@@ -52,7 +54,10 @@ func TestCeiling(t *testing.T) {
 		return now[0]-left[0] > 5 && now[1]-left[1] > 5 && now[2]-left[2] > 5
 	})
 	d.mustDo(t, "paused: nothing is injected until resume", "pause")
-	eventually(t, "packets stay in flight", func() bool { return d.status(t).All.Inflight == 0 })
+	eventually(t, "packets stay in flight", func() bool {
+		all := d.status(t).All
+		return all.Inflight == 0 && all.Ceiling.Decided == all.Ceiling.Generated
+	})
 	for _, l := range d.status(t).Labels {
 		if l.accounted() != l.Generated {
 			t.Errorf("label %s: %d generated, %d accounted for", l.Label, l.Generated, l.accounted())
@@ -60,6 +65,18 @@ func TestCeiling(t *testing.T) {
 	}
 	if table := d.do(t, "status").Stdout; !regexp.MustCompile(`ceiling +rejected.*\n +ping .* % of [0-9]+ `).MatchString(table) {
 		t.Errorf("status does not show the ceiling:\n%s", table)
+	}
+	d.stop(t)
+	captured := map[string]uint64{}
+	for _, r := range mustMatchTruth(t, filepath.Join(d.cfg.State.Dir, truthDir), d.allOrigins(t)) {
+		if r.Pacgan.Source == truth.SourceCapture {
+			captured[r.Pacgan.Label]++
+		}
+	}
+	for i, n := range decided {
+		if label := s.Labels[i].Label; captured[label] < n {
+			t.Errorf("label %s: %d records of captured packets, %d were injected before the servers died", label, captured[label], n)
+		}
 	}
 }
 

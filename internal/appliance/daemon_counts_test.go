@@ -2,6 +2,7 @@ package appliance
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"pacgan-appliance/internal/config"
+	"pacgan-appliance/internal/truth"
 )
 
 // atRest pauses the daemon and waits until every packet has its end. What
@@ -65,6 +67,7 @@ func TestCountsOutliveTheDaemon(t *testing.T) {
 		t.Errorf("counts since %v, started %v", first.CountsSince, first.Started)
 	}
 	d.stop(t)
+	mustMatchTruth(t, filepath.Join(d.cfg.State.Dir, truthDir), d.allOrigins(t))
 	d.start(t)
 	second := d.atRest(t)
 	if diff := cmp.Diff(first.Labels, second.Labels); diff != "" {
@@ -114,6 +117,47 @@ func TestCountsOutliveTheDaemon(t *testing.T) {
 	d.mustDo(t, "resumed", "resume")
 	eventually(t, "no packet is answered after the kill", func() bool { return d.status(t).All.Answered > fourth.All.Answered+100 })
 	d.atRest(t)
+	d.stop(t)
+	d.checkTruthAfterKill(t)
+}
+
+// allOrigins are the saved counts of each label, of whatever origin.
+func (d *running) allOrigins(t *testing.T) []labelCounts {
+	t.Helper()
+	saved := mustSaved(t, d)
+	counts := make([]labelCounts, len(d.cfg.Labels))
+	for i, l := range d.cfg.Labels {
+		counts[i].name = l.Name
+		for o := range allOrigins {
+			counts[i].add(saved[countsKey{o, l.Name}].Counts)
+		}
+	}
+	return counts
+}
+
+// checkTruthAfterKill reads the records of all daemons, one of which was killed:
+// there is no other damage than a torn line, and no verdict is missing but of
+// packets that a daemon's end left under way.
+func (d *running) checkTruthAfterKill(t *testing.T) {
+	t.Helper()
+	answered, stopped := 0, 0
+	for r, err := range truth.Read(filepath.Join(d.cfg.State.Dir, truthDir)) {
+		switch {
+		case errors.Is(err, truth.ErrTorn):
+		case err != nil:
+			t.Error(err)
+		case r.Pacgan.Verdict == truth.Answered:
+			answered++
+		case r.Pacgan.Verdict == truth.Unknown:
+			stopped++
+			if r.Pacgan.Reason != truth.ReasonStopped {
+				t.Errorf("record %+v", r.Pacgan)
+			}
+		}
+	}
+	if answered < 200 || stopped > answered {
+		t.Errorf("%d records of answered packets, %d of unknown ends", answered, stopped)
+	}
 }
 
 // goodCounts is a file of two labels.
