@@ -32,9 +32,11 @@ func queueOf(t *testing.T) (sent, waiting int) {
 // TestStoppedDaemonSendsNothing: thousands of frames wait on the injection
 // cable when the daemon is stopped as a hung one would be. The guard lets them
 // out for two seconds, and then none, though they come; tcpdump is the witness.
+// It is the guard at the far end: frames that meet the near one wait for nothing.
 func TestStoppedDaemonSendsNothing(t *testing.T) {
 	d := mustDaemon(t, nil)
 	d.train(t)
+	mustDetach(t, inject.DefaultNear)
 	tc := func(args ...string) {
 		t.Helper()
 		if out, err := exec.Command("tc", args...).CombinedOutput(); err != nil {
