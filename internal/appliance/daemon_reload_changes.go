@@ -34,6 +34,7 @@ func settings() []setting {
 		{"train.recipe", true, func(c config.Config) any { return c.Train.Recipe }},
 		{"train.max_memory", true, func(c config.Config) any { return c.Train.MaxMemory }},
 		{"train.max_memorised", true, func(c config.Config) any { return c.Train.MaxMemorised }},
+		{"train.renew_secrets", true, func(c config.Config) any { return c.Train.RenewSecrets }},
 		{"inject.rate", true, func(c config.Config) any { return c.Inject.Rate }},
 		{"inject.source", false, func(c config.Config) any { return c.Inject.Source }},
 		{"inject.source_address", false, func(c config.Config) any { return c.Inject.SourceAddress }},

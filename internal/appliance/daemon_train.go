@@ -114,6 +114,9 @@ func (s *service) trainOrResume(ctx context.Context, running *runningTraining) (
 			return trainEvent{}, err
 		}
 	}
+	if cfg.Train.RenewSecrets {
+		args = append(args, "--renew-secrets")
+	}
 	if anew {
 		args = append(args, "--since", running.since.Format(time.RFC3339Nano), "--least", strconv.Itoa(cfg.Train.MinPackets))
 	}

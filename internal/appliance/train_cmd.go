@@ -40,6 +40,7 @@ type trainOptions struct {
 	threads   int
 	since     string // RFC 3339, with --state
 	least     int    // packets of a label, however old, where --since leaves fewer
+	renew     bool   // secrets
 	resume    bool
 	saveEvery time.Duration
 	json      bool
@@ -83,6 +84,7 @@ func (p *Program) trainCommand() *cobra.Command {
 	flags.IntVar(&o.threads, "threads", 0, "threads that compute; 0: one for each processor")
 	flags.StringVar(&o.since, "since", "", "with --state: learn what was captured after this `time` alone, such as 2026-01-02T15:04:05Z")
 	flags.IntVar(&o.least, "least", 500, "with --since: learn at least so many packets of each label, older ones where there are too few")
+	flags.BoolVar(&o.renew, "renew-secrets", false, "give each source new cookies and tokens before anything is learned: none that was captured is generated")
 	flags.BoolVar(&o.resume, "resume", false, "go on with the unfinished training of this --out or --state, if there is one")
 	flags.DurationVar(&o.saveEvery, "save-every", time.Minute, "time between two states that --resume goes on from")
 	flags.BoolVar(&o.json, "json", false, "progress and result as lines of JSON on standard output")

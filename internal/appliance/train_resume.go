@@ -43,7 +43,7 @@ func (p *Program) openTraining(o trainOptions, flags *pflag.FlagSet) (_ *trainin
 	if err != nil {
 		return nil, usagef("--paper %w", err)
 	}
-	t := &training{options: train.Options{Recipe: model.Recipe(o.recipe), Seed: o.seed, Steps: o.steps, Paper: paper}}
+	t := &training{options: train.Options{Recipe: model.Recipe(o.recipe), Seed: o.seed, Steps: o.steps, Paper: paper, RenewSecrets: o.renew}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, t.close())
@@ -160,6 +160,7 @@ func (p *Program) readData(t *training, o trainOptions) error {
 func sameOptions(flags *pflag.FlagSet, was train.Options) error {
 	for name, value := range map[string]string{
 		"recipe": string(was.Recipe), "steps": strconv.Itoa(was.Steps), "seed": strconv.FormatUint(was.Seed, 10),
+		"renew-secrets": strconv.FormatBool(was.RenewSecrets),
 	} {
 		f := flags.Lookup(name)
 		left := !f.Changed || name == "steps" && f.Value.String() == "0"

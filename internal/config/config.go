@@ -65,6 +65,8 @@ type Train struct {
 	NewPackets int    // of each label since the last training, to train before the schedule does; 0: never
 	Recipe     Recipe
 	MaxMemory  ByteSize // of the training process
+	// RenewSecrets has each source's cookies and tokens replaced by new ones before anything is learned.
+	RenewSecrets bool
 	// MaxMemorised is the share of a new model's packets that may repeat a
 	// captured secret, for it to be promoted; 1: it is no condition.
 	MaxMemorised float64

@@ -112,6 +112,7 @@ new_packets = 0
 recipe = "tree"
 max_memory = "512MiB"
 max_memorised = 0.01
+renew_secrets = true
 [inject]
 rate = "learned"
 source = "capture"
@@ -154,7 +155,7 @@ func everyKeyConfig() Config {
 			{Name: "other", Filter: "ip", Answer: AnswerReply, Share: 1},
 		},
 		Capture: Capture{Payload: PayloadHash, Retention: 720 * time.Hour},
-		Train:   Train{Schedule: "@every 90m", MinPackets: 16, Recipe: RecipeTree, MaxMemory: 512 << 20, MaxMemorised: 0.01},
+		Train:   Train{Schedule: "@every 90m", MinPackets: 16, Recipe: RecipeTree, MaxMemory: 512 << 20, MaxMemorised: 0.01, RenewSecrets: true},
 		Inject:  Inject{Rate: Rate{Learned: true}, Source: SourceCapture, SourceAddress: SourceAddressInterface, Engine: EngineAuto, Timeout: 1500 * time.Millisecond},
 		State:   State{Dir: "/srv/pacgan", MaxBytes: 32 << 20},
 		Truth:   Truth{Enabled: true, Dir: "/srv/truth", MaxBytes: 8 << 20},

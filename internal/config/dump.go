@@ -15,7 +15,7 @@ func (c Config) Dump() ([]byte, error) {
 		Safety:  rawSafety{Allow: texts(c.Safety.Allow), AllowReserved: texts(c.Safety.AllowReserved), MaxRate: c.Safety.MaxRate},
 		Capture: rawCapture{Payload: string(c.Capture.Payload), Retention: ""},
 		Train: rawTrain{Schedule: c.Train.Schedule, MinPackets: c.Train.MinPackets, NewPackets: c.Train.NewPackets,
-			Recipe: string(c.Train.Recipe), MaxMemory: c.Train.MaxMemory.String(), MaxMemorised: c.Train.MaxMemorised},
+			Recipe: string(c.Train.Recipe), MaxMemory: c.Train.MaxMemory.String(), MaxMemorised: c.Train.MaxMemorised, RenewSecrets: c.Train.RenewSecrets},
 		Inject: rawInject{Rate: c.Inject.Rate.raw(), Source: string(c.Inject.Source), SourceAddress: string(c.Inject.SourceAddress),
 			Engine: string(c.Inject.Engine), Timeout: c.Inject.Timeout.String()},
 		State: rawState{Dir: c.State.Dir, MaxBytes: c.State.MaxBytes.String()},

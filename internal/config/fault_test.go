@@ -46,7 +46,7 @@ config.toml:4: label 2: name is missing: 1 to 32 of a-z, 0-9 and "-"`},
 		{"unknown section", minimal + "[safty]\nallow = []\n", `
 config.toml:7: unknown section "safty": known are gateway, safety, capture, label, train, inject, state, truth, web, ids, log`},
 		{"unknown key", minimal + "[train]\nrecipie = \"gan\"\n", `
-config.toml:8: unknown key "recipie" in [train]: known are schedule, min_packets, new_packets, recipe, max_memory, max_memorised`},
+config.toml:8: unknown key "recipie" in [train]: known are schedule, min_packets, new_packets, recipe, max_memory, max_memorised, renew_secrets`},
 		{"unknown key in the second label", minimal + "\n[[label]]\nname = \"a\"\nfiltre = \"ip\"\nfilter = \"ip\"\n", `
 config.toml:10: unknown key "filtre" in [[label]]: known are name, filter, answer, accept, contains, malicious, share`},
 		{"a table for a value", minimal + "[inject.rate]\nsoft = 1\n", `
@@ -95,10 +95,11 @@ config.toml:12: safety.allow "255.255.255.255/32": is broadcast, which needs its
 config.toml:14: safety.allow "127.0.0.0/8": is this machine itself, which needs its name in safety.allow_reserved, too
 config.toml:19: safety.allow_reserved "10.77.3.255/32": lies in no network of safety.allow: name it there, too
 config.toml:20: safety.allow_reserved "224.0.0.5": must be a network; for this one address write "224.0.0.5/32"`},
-		{"privacy", minimal + "[capture]\npayload = \"none\"\nretention = \"5s\"\n[train]\nmax_memorised = 1.5\n", `
+		{"privacy", minimal + "[capture]\npayload = \"none\"\nretention = \"5s\"\n[train]\nmax_memorised = 1.5\nrenew_secrets = 1\n", `
 config.toml:8: capture.payload "none": must be one of keep, truncate, hash
 config.toml:9: capture.retention "5s": must be a time such as "720h" (30 days), at least 1m0s, or "" to keep packets whatever their age
-config.toml:11: train.max_memorised 1.5: must be a number from 0 to 1`},
+config.toml:11: train.max_memorised 1.5: must be a number from 0 to 1
+config.toml:12: train.renew_secrets 1: must be true or false`},
 		{"allow is no list", minimal + "[safety]\nallow = \"10.77.2.0/24\"\n", `
 config.toml:8: safety.allow "10.77.2.0/24": must be a list such as ["10.77.2.0/24"]`},
 		{"labels", minimal + `

@@ -102,6 +102,7 @@ func (p *parser) read(r raw) {
 	setKey(p, "train.recipe", r.Train.Recipe, &c.Train.Recipe, oneOf(RecipeGAN, RecipePaper, RecipeTree))
 	setKey(p, "train.max_memory", r.Train.MaxMemory, &c.Train.MaxMemory, atLeast(MinTrainMemory))
 	setKey(p, "train.max_memorised", r.Train.MaxMemorised, &c.Train.MaxMemorised, fraction)
+	setKey(p, "train.renew_secrets", r.Train.RenewSecrets, &c.Train.RenewSecrets, boolean)
 	setKey(p, "inject.rate", r.Inject.Rate, &c.Inject.Rate, rate)
 	setKey(p, "inject.source", r.Inject.Source, &c.Inject.Source, oneOf(SourceModel, SourceCapture))
 	setKey(p, "inject.source_address", r.Inject.SourceAddress, &c.Inject.SourceAddress,

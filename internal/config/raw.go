@@ -60,6 +60,7 @@ type rawTrain struct {
 	Recipe       any `toml:"recipe"`
 	MaxMemory    any `toml:"max_memory"`
 	MaxMemorised any `toml:"max_memorised"`
+	RenewSecrets any `toml:"renew_secrets"`
 }
 
 type rawInject struct {

@@ -34,6 +34,9 @@ type Options struct {
 	Threads int         `json:"-"` // goroutines that compute; less than one means one; they do not change what comes out
 	Prior   model.Prior // what recipe gan starts from: "" is PriorFrequency
 	Paper   PaperOptions
+	// RenewSecrets gives each source new cookies and tokens before anything is learned, so that none that was captured is
+	// generated: fields that are the same of one source, different of each, and random (see renewSecrets).
+	RenewSecrets bool
 	// CheckpointEvery is the number of steps between checkpoints: 0 is a 10th of Steps.
 	CheckpointEvery int
 	// CheckpointDir, if not empty, is a directory that exists, in which the training's state is kept on disk, and as
@@ -124,7 +127,11 @@ func Train(ctx context.Context, data Data, opts Options) (*Result, error) {
 
 // train is Train with all options given, from the beginning or from a saved training.
 func train(ctx context.Context, data Data, opts Options, from *Saved) (*Result, error) {
-	split, err := newSplit(data, opts.Seed)
+	learned := data
+	if opts.RenewSecrets {
+		learned = renewAll(data, opts.Seed)
+	}
+	split, err := newSplit(learned, opts.Seed)
 	if err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}
