@@ -26,7 +26,7 @@ func TestDaemonScoresItsSensor(t *testing.T) {
 		all, _, err := labOptions{labels: labels, rate: 500, recipe: "tree"}.config(cfg.State.Dir)
 		must(t, err)
 		cfg.Labels, cfg.Train.MinPackets, cfg.Inject.Rate.PerSecond = all.Labels, 300, 300
-		cfg.IDS = []config.IDS{{Name: "edge", Kind: config.IDSSuricata, Path: d.network.EVE(), Silence: 10 * time.Second}}
+		cfg.IDS = []config.IDS{{Name: "edge", Kind: config.IDSSuricata, Path: d.network.EVE(), Silence: 5 * time.Second}}
 	})
 	must(t, d.network.StartIDS(t.Context()))
 	d.start(t)
