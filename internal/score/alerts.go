@@ -20,6 +20,7 @@ type alert struct {
 	at        int64 // ns by the sensor's clock: what says which of the flows with its key it belongs to
 	seen      int64 // when it was raised; at, or later
 	started   bool  // at is when the flow began as the sensor saw it
+	reversed  bool  // one of the flow's two directions
 }
 
 // mostAlerts bounds what one sensor's logs may hold: 2.5 GB, with their keys.
@@ -141,6 +142,7 @@ func (a *alerts) add(e *idslog.Event) error {
 func alertOf(e *idslog.Event) alert {
 	one := alert{seen: e.Time.UnixNano()}
 	one.at = one.seen
+	one.reversed = reversed(e.Flow)
 	// A TCP flow that uses its ports again is a new flow to the IDS too; one of
 	// UDP or ICMP is the old one, and its start says nothing of this packet.
 	if !e.Start.IsZero() && e.Flow.Protocol == packet.ProtoTCP {

@@ -1,11 +1,13 @@
 package score
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"runtime"
+	"strconv"
 	"sync"
 	"time"
 
@@ -20,7 +22,12 @@ type flow struct {
 	community key
 	class     int32 // in classes
 	ending    ending
+	rtt       int64 // ns
 }
+
+// single reports whether all that is about the flow is about one packet, or its
+// answer, which came.
+func (f *flow) single() bool { return f.key.single() && f.ending == scored }
 
 // ending says what may be asked of an IDS about a flow.
 type ending uint8
@@ -197,6 +204,7 @@ type flowReader struct {
 	label     []byte
 	malicious []byte
 	verdict   []byte
+	rtt       []byte
 }
 
 func newFlowReader(c *classes) *flowReader {
@@ -217,17 +225,21 @@ func (r *flowReader) block(b block, flows []flow) ([]flow, error) {
 }
 
 func (r *flowReader) read(line []byte) (flow, error) {
-	r.label, r.malicious, r.verdict = r.label[:0], r.malicious[:0], r.verdict[:0]
+	r.label, r.malicious, r.verdict, r.rtt = r.label[:0], r.malicious[:0], r.verdict[:0], r.rtt[:0]
 	if err := r.eve.Read(line, &r.event); err != nil {
 		return flow{}, err
 	}
 	if !r.event.Alert || len(r.label) == 0 || len(r.verdict) == 0 {
 		return flow{}, fmt.Errorf("no truth record: event_type %q with pacgan.label and pacgan.verdict", truth.EventType)
 	}
+	rtt, err := strconv.ParseInt(cmp.Or(string(r.rtt), "0"), 10, 64)
+	if err != nil {
+		return flow{}, fmt.Errorf("pacgan.rtt_ns %q: must be nanoseconds", r.rtt)
+	}
 	class, err := r.classes.of(r.label, string(r.malicious) == "true")
 	return flow{
 		start: r.event.Time.UnixNano(), key: keyOf(r.event.Flow), community: communityKey(r.event.CommunityID),
-		class: class, ending: endingOf(r.verdict),
+		class: class, ending: endingOf(r.verdict), rtt: rtt,
 	}, err
 }
 
@@ -246,6 +258,8 @@ func (r *flowReader) member(name []byte) error {
 		return r.eve.Keep(&r.malicious)
 	case "verdict":
 		return r.eve.Keep(&r.verdict)
+	case "rtt_ns":
+		return r.eve.Keep(&r.rtt)
 	}
 	return r.eve.Skip()
 }

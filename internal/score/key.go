@@ -37,6 +37,21 @@ func keyOf(f packet.FlowKey) key {
 	return k
 }
 
+// reversed tells a flow's two directions apart: of ICMP by the type, since logs
+// change its addresses' places.
+func reversed(f packet.FlowKey) bool {
+	if f.Protocol == packet.ProtoICMP || f.Protocol == packet.ProtoICMPv6 {
+		return f.Src.Port() > f.Dst.Port()
+	}
+	return f.Src.Compare(f.Dst) > 0
+}
+
+// single reports whether a truth record about the key is one packet and its
+// answer, and not a conversation.
+func (k key) single() bool {
+	return k.protocol == packet.ProtoUDP || k.protocol == packet.ProtoICMP || k.protocol == packet.ProtoICMPv6
+}
+
 // recordKey is the key of a truth record's flow.
 func recordKey(r *truth.Record) key {
 	f := packet.FlowKey{Src: netip.AddrPortFrom(r.SrcIP, r.SrcPort), Dst: netip.AddrPortFrom(r.DestIP, r.DestPort)}

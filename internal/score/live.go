@@ -91,7 +91,7 @@ func (l *Live) Truth(r *truth.Record) {
 		l.arrived, l.settled = append(l.arrived, 0), append(l.settled, 0)
 	}
 	f := liveFlow{
-		flow:    flow{start: r.Timestamp.UnixNano(), key: recordKey(r), class: class, ending: endingOf([]byte(r.Pacgan.Verdict))},
+		flow:    flow{start: r.Timestamp.UnixNano(), key: recordKey(r), class: class, ending: endingOf([]byte(r.Pacgan.Verdict)), rtt: r.Pacgan.RTT},
 		arrived: l.options.Now(),
 	}
 	if f.ending == scored {
@@ -179,15 +179,19 @@ func (l *Live) resolve(s *liveSensor, p pendingAlert) {
 	for n, looked := newest, 0; n != 0 && looked < chainLooked; n, looked = l.flows.older(n), looked+1 {
 		f := l.flows.at(n)
 		s.differ(p.at-f.start, l.flows.older(newest) == 0)
-		if found == 0 && f.start <= at+int64(slack) {
+		if found == 0 && f.start <= at+slackOf(int64(s.offset.Applied)) {
 			found = n
 		}
 	}
-	if found == 0 || at-l.flows.at(found).start > p.reach(int64(l.options.Window)) {
+	if found == 0 {
 		s.counted.foreign(p.signature)
 		return
 	}
 	f := l.flows.at(found)
+	if at-f.start > p.reach(f.single(), f.rtt, int64(l.options.Window)) {
+		s.counted.foreign(p.signature)
+		return
+	}
 	d := s.detections[found]
 	if d == nil {
 		d = &detection{after: p.seen - int64(s.offset.Applied) - f.start}

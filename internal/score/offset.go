@@ -30,7 +30,18 @@ const (
 	// slack is how much earlier than its flow an alert may seem to be: clocks
 	// that agree do so to a fraction of this.
 	slack = time.Millisecond
+	// sameSlack is that of a clock that is ours: EVE has microseconds.
+	sameSlack = 2 * time.Microsecond
 )
+
+// slackOf is the slack of a clock with an offset: where none is applied, every
+// alert that was looked at came after its flow.
+func slackOf(offset int64) int64 {
+	if offset == 0 {
+		return int64(sameSlack)
+	}
+	return int64(slack)
+}
 
 // difference is one alert's time less one flow's.
 type difference struct {

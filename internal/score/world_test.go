@@ -86,10 +86,10 @@ func (w world) makeIn(tb testing.TB, dir string, seed uint64) made {
 	truthFile, eveFile := mustCreate(tb, m.truth), mustCreate(tb, m.eve)
 	r := rand.New(rand.NewPCG(seed, 0))
 	now := worldBegan
-	alert := func(at, start time.Time, f worldFlow, signature int) {
-		members := f.ends(r.IntN(3) == 0)
+	alert := func(at, start time.Time, f worldFlow, signature int, reversed bool) {
+		members := f.ends(reversed)
 		if f.proto == "ICMP" && r.IntN(2) == 0 { // the two ends changed places, and not the type
-			members = worldFlow{f.dst, f.src, 0, 0, f.proto}.ends(false)
+			members = worldFlow{f.dst, f.src, 0, 0, f.proto}.ends(reversed)
 		}
 		fmt.Fprintf(eveFile, `{"timestamp":"%s","flow_id":%d,"in_iface":"br0","event_type":"alert",%s,"alert":{"action":"allowed","gid":1,"signature_id":%d,"rev":1,"signature":"made \"up\" %d"},"flow":{"pkts_toserver":3,"start":"%s"}}`+"\n",
 			at.Add(w.offset).UTC().Format(eveTime), r.Int64N(1<<50), members, signature, signature, start.Add(w.offset).UTC().Format(eveTime))
@@ -104,7 +104,7 @@ func (w world) makeIn(tb testing.TB, dir string, seed uint64) made {
 			}
 			last[f] = now
 		}
-		alert(now.Add(time.Millisecond), now, f, foreignSignature)
+		alert(now.Add(time.Millisecond), now, f, foreignSignature, r.IntN(3) == 0)
 		m.foreign++
 	}
 	for i := range w.flows {
@@ -122,12 +122,14 @@ func (w world) makeIn(tb testing.TB, dir string, seed uint64) made {
 			name := fmt.Sprintf("l%d", label)
 			arrived := now.Add(time.Duration(20_000 + r.IntN(400_000)))
 			m.flows[name]++
+			reversed := r.IntN(3) == 0
 			for range 1 + r.IntN(2) {
 				at := arrived.Add(time.Duration(r.IntN(int(w.gap) / 2)))
 				if f.proto == "TCP" && r.IntN(10) == 0 {
 					at = arrived.Add(3 * w.gap) // of the end of the conversation, when its ports may be in use again
 				}
-				alert(at, arrived, f, label)
+				alert(at, arrived, f, label, reversed)
+				reversed = !reversed // a signature fires on a packet once
 				m.alerts[name]++
 			}
 		}
