@@ -3,26 +3,32 @@ package appliance
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"pacgan-appliance/internal/dataset"
 	"pacgan-appliance/internal/lab"
+	"pacgan-appliance/internal/packet"
 	"pacgan-appliance/internal/truth"
 )
 
 // TestRegenerate injects, and makes some of the packets again from their
-// records: each is byte for byte the one beside its record.
+// records: each is byte for byte the one beside its record. All that a record
+// says was sent is on the wire, as tcpdump has it.
 func TestRegenerate(t *testing.T) {
 	withoutRace(t)
 	r := mustRig(t, lab.Embedded, 100)
-	r.inject(t, 100, nil)
+	tape := filepath.Join(t.TempDir(), "wan0.pcap")
+	must(t, lab.Tape(t.Context(), lab.GatewayWAN, tape, func() error { r.inject(t, 100, nil); return nil }))
 	files, err := filepath.Glob(filepath.Join(r.truth, "*.pcapng"))
 	must(t, err)
 	var packets [][]byte
 	for _, name := range files {
 		packets = append(packets, mustPcapng(t, name)...)
 	}
+	mustBeOnTheWire(t, r.truth, packets, tape)
 	again := map[string]int{} // by label
 	n := 0
 	for rec, err := range truth.Read(r.truth) {
@@ -44,6 +50,46 @@ func TestRegenerate(t *testing.T) {
 		}
 	}
 	r.refusals(t)
+}
+
+// mustBeOnTheWire looks for the packets of records: whole on the wire, but a TCP
+// segment's request between the same ports.
+func mustBeOnTheWire(t *testing.T, dir string, packets [][]byte, tape string) {
+	t.Helper()
+	frames, _, err := dataset.ReadFile(tape, "wire")
+	must(t, err)
+	seen := map[string]int{}
+	for _, f := range frames {
+		ip, err := packet.IPOf(f.Frame)
+		must(t, err)
+		seen[onTheWire(t, ip)]++
+	}
+	sent, n := 0, 0
+	for rec, err := range truth.Read(dir) {
+		must(t, err)
+		if rec.Pacgan.Verdict.Sent() {
+			sent++
+			key := onTheWire(t, packets[n])
+			if seen[key]--; seen[key] < 0 {
+				t.Errorf("record %s of %s: its packet is not on the wire", rec.UUID, rec.Pacgan.Label)
+			}
+		}
+		n++
+	}
+	if sent < 250 {
+		t.Errorf("%d packets sent of %d", sent, n)
+	}
+}
+
+// onTheWire is what a packet keeps on its way, as the key of a map.
+func onTheWire(t *testing.T, ip []byte) string {
+	t.Helper()
+	p, err := packet.ParseIP(ip)
+	must(t, err)
+	if p.Protocol() != packet.ProtoTCP {
+		return string(ip)
+	}
+	return fmt.Sprint(packet.FlowOf(p)) + string(p.L4Data())
 }
 
 // refusals are what generate --uuid says where it cannot.
