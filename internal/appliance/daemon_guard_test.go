@@ -59,7 +59,7 @@ func TestDetachedGuard(t *testing.T) {
 	eventually(t, "the daemon sends no more", func() bool { return d.status(t).All.Generated > generated+100 })
 	d.mustAddUp(t) // and rests
 	s := d.status(t)
-	if lost := s.All.FailedReasons[inject.ReasonLost]; lost < 100 || s.Drops.Cable != lost {
+	if lost := s.All.FailedReasons[inject.ReasonLost]; lost < 100 || s.Drops.Cable < lost { // control packets are on the cable, too
 		t.Errorf("%d packets failed as %q, %d dropped on the cable", lost, inject.ReasonLost, s.Drops.Cable)
 	}
 	if len(s.Warnings) != 1 || !strings.Contains(s.Warnings[0], "packets lost between the socket and the guard") {
