@@ -95,16 +95,10 @@ generate: deps
 generate-check: generate
 	@git diff --exit-code --stat -- '*_bpf*.go' '*_bpf*.o' || { echo "generated files are stale: run make generate and commit"; exit 1; }
 
-# A number of inputs, not a time: at the end of a time go test may fail with "context deadline
-# exceeded" and no failing input (golang/go#75804).
-FUZZTIME ?= 20000x
+# Every parser of bytes from outside: FUZZRUNS inputs each, or with MINUTES= as many as fit into that time over all.
+FUZZRUNS ?= 20000
 fuzz:
-	@for package in $$($(GO) list $(PACKAGES)); do \
-		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz'); do \
-			echo "fuzz $$package $$target"; \
-			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$package >build/fuzz.log 2>&1 || { cat build/fuzz.log; exit 1; }; \
-		done; \
-	done
+	@scripts/fuzz.sh $(FUZZRUNS) $(if $(MINUTES),$$(( $(MINUTES) * 60 / $$(grep -rhc '^func Fuzz' --include=*_test.go . | paste -sd+ | bc) )))
 
 # Ours and what one would use in its place, side by side: bench/results.json.
 bench: build
