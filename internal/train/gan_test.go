@@ -35,12 +35,27 @@ func TestAdversarialTrainingLearns(t *testing.T) {
 	skipInShort(t)
 	rng := rand.New(rand.NewPCG(1, 1))
 	opts := Options{Prior: model.PriorUniform, Seed: 1, Steps: 120, Batch: 32, Threads: 2}
-	r := mustTrain(t, Data{{"ping", skewed(rng, 500)}}, opts)
+	data := Data{{"ping", skewed(rng, 500)}}
+	r := mustTrain(t, data, opts)
 	fresh := newJudge([][][]byte{skewed(rng, 2000)}, 2)
 	before, after := fresh.distance(0, samplePackets(t, r.Step0, "ping", 2000)), fresh.distance(0, samplePackets(t, r.Model, "ping", 2000))
 	t.Logf("distance before training %.4f, after %.4f (step %d); %.1f s, %.1f s of CPU", before, after, r.Chosen, r.WallSeconds, r.CPUSeconds)
 	if after > 0.9*before {
 		t.Errorf("distance before training %.4f, after %.4f: want at most 0.9 of it", before, after)
+	}
+
+	// What was chosen was judged by as many drawings as step 0.
+	split, err := newSplit(data, opts.Seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var again Checkpoint
+	if _, err := newRun(data, split, opts).assess(r.Model, &again, firstDrawings); err != nil {
+		t.Fatal(err)
+	}
+	at := slices.IndexFunc(r.Curve, func(c Checkpoint) bool { return c.Step == r.Chosen })
+	if r.Curve[at].Distance != again.Distance {
+		t.Errorf("step %d was chosen for a distance of %v, which is %v over %d drawings", r.Chosen, r.Curve[at].Distance, again.Distance, firstDrawings)
 	}
 }
 

@@ -130,9 +130,11 @@ func (r *run) begin(m *model.Model, wantBest bool) error {
 		drawings = firstDrawings
 	}
 	at := Checkpoint{}
-	if err := r.assess(m, &at, drawings); err != nil {
+	spread, err := r.assess(m, &at, drawings)
+	if err != nil {
 		return fmt.Errorf("judge step 0: %w", err)
 	}
+	r.Spread = spread
 	r.Curve = append(r.Curve, at)
 	r.ToBeat = toBeat(at.Distance, r.Spread, r.floor)
 	return r.keep(m, at)
@@ -148,13 +150,17 @@ func toBeat(step0, spread, floor float64) float64 {
 }
 
 // export judges the recipe's generator as it is now, and keeps it if it is the best so far or if the recipe wants the
-// last.
+// last. What seems the best is judged again, by as many drawings as step 0: of many checkpoints that are no better, some
+// are lucky in one.
 func (r *run) export(rec recipe, at Checkpoint) (chosen bool, err error) {
 	m, err := rec.export()
 	if err != nil {
 		return false, err
 	}
-	if err := r.assess(m, &at, 1); err != nil {
+	if _, err = r.assess(m, &at, 1); err == nil && rec.best() && at.Distance < r.ToBeat {
+		_, err = r.assess(m, &at, firstDrawings)
+	}
+	if err != nil {
 		return false, fmt.Errorf("judge step %d: %w", at.Step, err)
 	}
 	r.Curve = append(r.Curve, at)
@@ -177,8 +183,8 @@ func (r *run) keep(m *model.Model, at Checkpoint) error {
 	return nil
 }
 
-// assess fills in a checkpoint's distances, the means of some drawings, and their spread where there are several.
-func (r *run) assess(m *model.Model, at *Checkpoint, drawings int) error {
+// assess fills in a checkpoint's distances, the means of some drawings, and returns their spread, 0 of one.
+func (r *run) assess(m *model.Model, at *Checkpoint, drawings int) (spread float64, err error) {
 	at.Labels = make([]float64, len(r.split.labels))
 	var distances []float64
 	for drawing := range drawings {
@@ -186,7 +192,7 @@ func (r *run) assess(m *model.Model, at *Checkpoint, drawings int) error {
 		for label := range r.split.labels {
 			packets, err := r.sample(m, label, r.opts.Seed+uint64(drawing))
 			if err != nil {
-				return err
+				return 0, err
 			}
 			d := r.judge.distance(label, packets)
 			at.Labels[label] += d / float64(drawings)
@@ -195,17 +201,17 @@ func (r *run) assess(m *model.Model, at *Checkpoint, drawings int) error {
 		distances = append(distances, sum/float64(len(r.split.labels)))
 	}
 	at.Distance = stat.Mean(distances, nil)
-	if drawings > 1 {
-		r.Spread = stat.StdDev(distances, nil)
-	}
 	at.Seconds = r.wall()
-	return nil
+	if drawings > 1 {
+		spread = stat.StdDev(distances, nil)
+	}
+	return spread, nil
 }
 
 const (
 	// As many packets of a label are judged as are held out, within these, but no more than are trained on.
 	fewestJudged, mostJudged = 500, 1000
-	// firstDrawings is how often step 0 is drawn from.
+	// firstDrawings is how often step 0 is drawn from, and a checkpoint that seems better.
 	firstDrawings = 5
 )
 
