@@ -79,7 +79,8 @@ func TestDaemonScoresItsSensor(t *testing.T) {
 
 	// The truth on disk says the same as what was counted as it was written.
 	d.stop(t)
-	must(t, d.network.StopIDS(t.Context()))
+	_, err := d.network.StopIDS(t.Context())
+	must(t, err)
 	s, err := score.Run(t.Context(), score.Options{
 		Truth: filepath.Join(d.cfg.State.Dir, truthDir), Sources: []score.Source{{Name: "edge", Kind: "suricata", Paths: []string{d.network.EVE()}}},
 	})

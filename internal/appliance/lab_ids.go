@@ -32,32 +32,35 @@ func (o labOptions) truthFor(state string) string {
 	return filepath.Join(state, truthDir)
 }
 
-// scoreSensor ends the sensor and reads what it said of the injected packets;
-// nil where none ran.
-func (r *labRun) scoreSensor(ctx context.Context) (*score.Score, error) {
+// scoreSensor ends the sensor and reads what it said of the injected packets,
+// and how many frames it was too slow for; nil where none ran.
+func (r *labRun) scoreSensor(ctx context.Context) (s *score.Score, lost uint64, err error) {
 	if r.o.ids == "" {
-		return nil, nil
+		return nil, 0, nil
 	}
 	ph := r.p.startPhase("score", 1)
-	if err := r.lab.StopIDS(ctx); err != nil {
-		return nil, err
+	if lost, err = r.lab.StopIDS(ctx); err != nil {
+		return nil, 0, err
 	}
-	s, err := score.Run(ctx, score.Options{
+	s, err = score.Run(ctx, score.Options{
 		Truth:   r.o.truthFor(r.state),
 		Sources: []score.Source{{Name: r.o.ids, Kind: idslog.Suricata, Paths: []string{r.lab.EVE()}}},
 	})
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	ph.end(thousands(int(s.Truth.Records)) + " records of truth")
-	return s, nil
+	return s, lost, nil
 }
 
 // printScore prints what the sensor made of the injected packets.
-func printScore(w io.Writer, s *score.Score) error {
+func printScore(w io.Writer, s *score.Score, lost uint64) error {
 	if s == nil {
 		return nil
 	}
 	fmt.Fprintln(w, "\nWhat the sensor made of the injected packets")
+	if lost > 0 {
+		fmt.Fprintf(w, "The sensor was too slow for %s frames and never saw them: what it missed is not all its rules' fault. Lower --rate.\n", thousands(lost))
+	}
 	return score.Write(w, s)
 }

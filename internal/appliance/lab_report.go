@@ -25,7 +25,7 @@ func (r *labRun) conclude(report *LabReport) error {
 	if err := printReport(r.p.Stdout, report); err != nil {
 		return err
 	}
-	if err := printScore(r.p.Stdout, report.Score); err != nil {
+	if err := printScore(r.p.Stdout, report.Score, report.SensorLost); err != nil {
 		return err
 	}
 	fmt.Fprintf(r.p.Stdout, "\nmodel      %s\ncaptured   %s\ngenerated  %s\n",

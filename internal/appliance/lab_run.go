@@ -67,7 +67,7 @@ func (p *Program) runLab(ctx context.Context, o labOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	if report.Score, err = r.scoreSensor(ctx); err != nil {
+	if report.Score, report.SensorLost, err = r.scoreSensor(ctx); err != nil {
 		return err
 	}
 	if err := r.conclude(report); err != nil {

@@ -25,6 +25,8 @@ type LabReport struct {
 	Labels  []LabelReport `json:"labels"`
 	All     LabelReport   `json:"all"`
 	Score   *score.Score  `json:"score,omitempty"` // of the lab's sensor, with --ids
+	// SensorLost is how many frames the sensor was too slow for.
+	SensorLost uint64 `json:"sensor_lost,omitempty"`
 }
 
 // TrainReport says what a training took.

@@ -30,9 +30,11 @@ func (l *Lab) StartIDS(ctx context.Context) error {
 	return labError(l.servers.call(ctx, "StartIDS", l.sensorDir(), &struct{}{}))
 }
 
-// StopIDS ends it when it has looked at all that has passed; its log is whole then.
-func (l *Lab) StopIDS(ctx context.Context) error {
-	return labError(l.servers.call(ctx, "StopIDS", struct{}{}, &struct{}{}))
+// StopIDS ends it when it has looked at all that has passed; its log is whole then. It says how many frames
+// the sensor was too slow for.
+func (l *Lab) StopIDS(ctx context.Context) (lost uint64, err error) {
+	err = labError(l.servers.call(ctx, "StopIDS", struct{}{}, &lost))
+	return lost, err
 }
 
 // KillIDS ends it as a crash does.
@@ -62,7 +64,12 @@ func (r *serversRole) StartIDS(dir string, _ *struct{}) (err error) {
 }
 
 // StopIDS ends the sensor in order.
-func (r *serversRole) StopIDS(struct{}, *struct{}) error { return r.endSensor((*ids.Suricata).Stop) }
+func (r *serversRole) StopIDS(_ struct{}, lost *uint64) error {
+	return r.endSensor(func(s *ids.Suricata) (err error) {
+		*lost, err = s.Stop()
+		return err
+	})
+}
 
 // KillIDS kills it.
 func (r *serversRole) KillIDS(struct{}, *struct{}) error { return r.endSensor((*ids.Suricata).Kill) }

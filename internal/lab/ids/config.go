@@ -69,6 +69,7 @@ outputs:
 af-packet:
   - interface: {{.Interface}}
     threads: 1
+    ring-size: 20000 # frames; the lab's bursts are longer than the default's 2,048
     cluster-id: 77
     cluster-type: cluster_flow
     tpacket-v3: no # its last block would be lost when the sensor ends

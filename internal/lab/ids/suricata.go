@@ -68,16 +68,19 @@ func (s *Suricata) SetRules(rules []Rule) error {
 }
 
 // Stop ends the sensor once it has looked at every frame that has passed its interface so far: those that
-// wait in its ring when it ends are lost.
-func (s *Suricata) Stop() error {
+// wait in its ring when it ends are lost. It says how many it never saw, since there was no room in the ring:
+// what they would have raised is not its rules' miss.
+func (s *Suricata) Stop() (lost uint64, err error) {
 	passed, err := frames(s.iface)
 	if err == nil {
 		err = s.process.Ready(patience, func() (bool, error) {
-			seen, err := s.seen()
-			return seen >= passed-s.before, err
+			var seen uint64
+			var err error
+			seen, lost, err = s.seen()
+			return seen+lost >= passed-s.before, err
 		})
 	}
-	return errors.Join(err, s.process.Stop(patience))
+	return lost, errors.Join(err, s.process.Stop(patience))
 }
 
 // Kill ends the sensor as a crash does.
@@ -139,27 +142,30 @@ func (s *Suricata) count(what string) (int, error) {
 	return bytes.Count(log, []byte(what)), err
 }
 
-// seen is how many frames the sensor has decoded, as it said last.
-func (s *Suricata) seen() (uint64, error) {
+// seen is how many frames the sensor has decoded, as it said last, and how many the kernel had no room for.
+func (s *Suricata) seen() (decoded, lost uint64, err error) {
 	text, err := os.ReadFile(filepath.Join(s.dir, statsFile))
 	if errors.Is(err, os.ErrNotExist) {
-		return 0, nil
+		return 0, 0, nil
 	}
 	text = text[:bytes.LastIndexByte(text, '\n')+1] // a line that it is writing
 	last := bytes.TrimSpace(text)
 	last = last[bytes.LastIndexByte(last, '\n')+1:]
 	if err != nil || len(last) == 0 {
-		return 0, err
+		return 0, 0, err
 	}
 	var event struct {
 		Stats struct {
 			Decoder struct{ Pkts uint64 }
+			Capture struct {
+				Drops uint64 `json:"kernel_drops"`
+			}
 		}
 	}
 	if err := json.Unmarshal(last, &event); err != nil {
-		return 0, fmt.Errorf("%s: %w", statsFile, err)
+		return 0, 0, fmt.Errorf("%s: %w", statsFile, err)
 	}
-	return event.Stats.Decoder.Pkts, nil
+	return event.Stats.Decoder.Pkts, event.Stats.Capture.Drops, nil
 }
 
 // frames is how many have passed an interface, in both directions.
