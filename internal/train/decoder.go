@@ -129,9 +129,8 @@ func (d *decoder) choose(rng *rand.Rand, b int, c choice, logits, theta []float3
 	first := int(f.First[c.node])
 	top := math.Inf(-1)
 	for i, v := range values {
-		gumbel := -math.Log(rng.ExpFloat64())
 		logit := d.prior[label][first+i] + model.ThetaScale*theta[first+i] + f.Logit(c.slot, v, c.place, logits)
-		noisy := float64(logit) + gumbel
+		noisy := float64(logit) + gumbel(rng)
 		p.weight = append(p.weight, noisy)
 		if noisy > top {
 			best, top = i, noisy
@@ -151,6 +150,11 @@ func (d *decoder) choose(rng *rand.Rand, b int, c choice, logits, theta []float3
 	}
 	p.choices = append(p.choices, c)
 	return best
+}
+
+// gumbel draws Gumbel noise. ExpFloat64 returns 0 once in 2^32 times, whose logarithm would be the end of a training.
+func gumbel(rng *rand.Rand) float64 {
+	return -math.Log(max(rng.ExpFloat64(), math.SmallestNonzeroFloat64))
 }
 
 // drawShape draws a shape by its number of training packets.

@@ -204,3 +204,19 @@ func TestTrainingDrawsWhatSamplersDraw(t *testing.T) {
 		t.Errorf("distance of what training draws to what the sampler draws is %.4f, of the sampler to itself %.4f", got, floor)
 	}
 }
+
+// zeros is a source of random numbers that are all 0.
+type zeros struct{}
+
+func (zeros) Uint64() uint64 { return 0 }
+
+// TestGumbelIsFinite: one draw in 2^32 is 0, which once in a thousand trainings ended one with a loss that is no number.
+func TestGumbelIsFinite(t *testing.T) {
+	rng := rand.New(zeros{})
+	if e := rng.ExpFloat64(); e != 0 {
+		t.Fatalf("ExpFloat64 of zeros is %v: this tests nothing", e)
+	}
+	if g := gumbel(rng); math.IsInf(g, 0) || math.IsNaN(g) {
+		t.Errorf("noise %v", g)
+	}
+}
