@@ -2,8 +2,10 @@ package appliance
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 
 	"pacgan-appliance/internal/idslog"
@@ -14,6 +16,9 @@ import (
 func (r *labRun) startSensor(ctx context.Context) error {
 	if r.o.ids == "" {
 		return nil
+	}
+	if err := r.o.clearTruth(r.state); err != nil {
+		return err
 	}
 	ph := r.p.startPhase(r.o.ids, 1)
 	if err := r.lab.StartIDS(ctx); err != nil {
@@ -30,6 +35,23 @@ func (o labOptions) truthFor(state string) string {
 		return o.truth
 	}
 	return filepath.Join(state, truthDir)
+}
+
+// clearTruth removes what an earlier run of the lab kept, and refuses a place
+// that has other records: the sensor knows nothing of them, and they would be
+// its misses.
+func (o labOptions) clearTruth(state string) error {
+	if o.truth == "" {
+		return os.RemoveAll(o.truthFor(state))
+	}
+	entries, err := os.ReadDir(o.truth)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("--truth: %w", err)
+	}
+	if len(entries) > 0 {
+		return fmt.Errorf("--truth %s: is not empty, and a sensor is scored by all that is there: name a new directory", o.truth)
+	}
+	return nil
 }
 
 // scoreSensor ends the sensor and reads what it said of the injected packets,

@@ -70,3 +70,24 @@ func TestLabScoresItsSensor(t *testing.T) {
 		t.Logf("%s", out)
 	}
 }
+
+// TestSensorIsScoredByItsOwnRun: the truth of an earlier run would be misses.
+func TestSensorIsScoredByItsOwnRun(t *testing.T) {
+	state := t.TempDir()
+	own := filepath.Join(state, truthDir, "old.jsonl")
+	must(t, os.MkdirAll(filepath.Dir(own), 0o755))
+	must(t, os.WriteFile(own, []byte("{}\n"), 0o644))
+	must(t, labOptions{ids: "suricata"}.clearTruth(state))
+	if _, err := os.Stat(own); !os.IsNotExist(err) {
+		t.Errorf("an earlier run's record is still there: %v", err)
+	}
+	named := filepath.Join(t.TempDir(), "truth")
+	must(t, labOptions{ids: "suricata", truth: named}.clearTruth(state))
+	must(t, os.MkdirAll(named, 0o755))
+	must(t, os.WriteFile(filepath.Join(named, "other.jsonl"), []byte("{}\n"), 0o644))
+	err := labOptions{ids: "suricata", truth: named}.clearTruth(state)
+	want := "--truth " + named + ": is not empty, and a sensor is scored by all that is there: name a new directory"
+	if err == nil || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+}
