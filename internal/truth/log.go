@@ -25,6 +25,7 @@ const (
 	writeAt          = 256 << 10
 	syncEvery        = time.Second
 	mostSpare        = 4
+	calmAfter        = 10 * time.Second
 )
 
 // ErrClosed says that Close was called.
@@ -61,6 +62,8 @@ type Log struct {
 	waiting  int             // bytes in all of them
 	last     time.Time
 	stats    Stats
+	failed   time.Time     // when a write did last
+	calm     time.Duration // how long none must have failed for the disk to be well
 	closed   bool
 	wake     chan struct{}
 	stop     context.CancelFunc
@@ -119,7 +122,7 @@ func open(dir string, o Options) (*Log, error) {
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return nil, errors.Join(errors.New("another process writes there: stop it, or name another directory"), lock.Close())
 	}
-	l := &Log{dir: dir, options: o, lock: lock, wake: make(chan struct{}, 1), finished: make(chan struct{})}
+	l := &Log{dir: dir, options: o, lock: lock, calm: calmAfter, wake: make(chan struct{}, 1), finished: make(chan struct{})}
 	if err := l.files.scan(dir); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
@@ -308,15 +311,20 @@ func (l *Log) sync() error {
 	return err
 }
 
-// say tells that the disk began to fail, or that it takes records again.
+// say tells once that the disk began to fail, and that it takes records again
+// when it has done so for a while: an almost full one takes some between others.
 func (l *Log) say(err error) {
 	switch {
 	case err != nil && !l.stats.Failing:
 		l.options.Logger.Error("truth is not written: records are lost until the disk takes them again", "dir", l.dir, "error", err)
-	case err == nil && l.stats.Failing:
+		l.stats.Failing = true
+	case err == nil && l.stats.Failing && time.Since(l.failed) > l.calm:
 		l.options.Logger.Info("truth is written again", "dir", l.dir, "lost", l.stats.Lost)
+		l.stats.Failing = false
 	}
-	l.stats.Failing = err != nil
+	if err != nil {
+		l.failed = time.Now()
+	}
 }
 
 // base is the name of a segment's files without their suffix.

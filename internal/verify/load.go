@@ -2,7 +2,6 @@ package verify
 
 import (
 	"fmt"
-	"os"
 	"slices"
 
 	"github.com/cilium/ebpf"
@@ -21,10 +20,7 @@ func (v *Verifier) load() error {
 	if err := match.Variables[matchVarTimeoutNs].Set(uint64(v.options.Timeout)); err != nil {
 		return fmt.Errorf("set timeout: %w", err)
 	}
-	match.Maps[matchMapTidings].MaxEntries = uint32(os.Getpagesize()) // the least
-	if v.options.Tell != nil {
-		match.Maps[matchMapTidings].MaxEntries = tidingsBytes
-	}
+	match.Maps[matchMapTidings].MaxEntries = v.options.tidingsBytes()
 	if err := match.Variables[matchVarTelling].Set(v.telling()); err != nil {
 		return fmt.Errorf("have the match program tell: %w", err)
 	}

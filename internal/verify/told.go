@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"os"
 	"time"
 	"unsafe"
 
@@ -35,9 +36,22 @@ type Told struct {
 	Other  uint32        // TidingJoined; TidingBlocked: why, see inject.BlockedReason
 }
 
-// tidingsBytes is the ring's size where somebody listens: room for what half a
-// million packets a second bring between two sweeps.
-const tidingsBytes = 1 << 22
+// mostTidings bounds the ring, in bytes: room for what a million packets a
+// second bring between two sweeps.
+const mostTidings = 1 << 23
+
+// tidingsBytes is the ring's size: the least where nobody listens, else room for
+// a quarter of the table, which is all that can be pending at the rate that it
+// is made for: one sweep may find it expired. The ring is resident, twice, once
+// it was used.
+func (o Options) tidingsBytes() uint32 {
+	const record = 8 + int(unsafe.Sizeof(matchTold{})) // with the ring's header
+	size := os.Getpagesize()
+	for o.Tell != nil && size < o.Expectations/4*record && size < mostTidings {
+		size <<= 1
+	}
+	return uint32(size)
+}
 
 // openTidings begins to listen.
 func (v *Verifier) openTidings() error {
