@@ -86,11 +86,12 @@ func walk(r io.Reader, body func(i, n int) error) (extent, error) {
 		if !ok {
 			return m, nil
 		}
-		if m.count == 0 {
-			m.begun = time.Unix(int64(binary.LittleEndian.Uint32(header[:])), int64(binary.LittleEndian.Uint32(header[4:])))
-		}
+		at := time.Unix(int64(binary.LittleEndian.Uint32(header[:])), int64(binary.LittleEndian.Uint32(header[4:])))
 		if err := body(m.count, length); err != nil {
 			return m, onlyEnd(err)
+		}
+		if m.count == 0 {
+			m.begun = at
 		}
 		m.whole += int64(recordHeaderBytes + length)
 		m.count++
