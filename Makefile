@@ -26,7 +26,7 @@ RACE_PACKAGES = $(shell $(GO) list ./... | grep -v -e pacgan-appliance/bench -e 
 
 export CGO_ENABLED = 0
 
-.PHONY: all kills deps old-kernel deps-lab deps-ids build docs lab test check test-arm64 screenshots lint generate generate-check fuzz bench table2 services fresh package package-lint systree clean
+.PHONY: all kills vuln deps old-kernel deps-lab deps-ids build docs lab test check test-arm64 screenshots lint generate generate-check fuzz bench table2 services fresh package package-lint systree clean
 
 all: build
 
@@ -113,6 +113,11 @@ table2: deps-lab build
 services:
 	@scripts/deps.sh $(DEPS_LAB) $(DEPS_SERVICES)
 	@$(GO) run ./bench/services $(ARGS)
+
+# What Go's database of vulnerabilities says of what is called: it needs the network, as CI's tests do not.
+vuln:
+	cd packaging && $(GO) build -o ../build/govulncheck golang.org/x/vuln/cmd/govulncheck
+	build/govulncheck $(PACKAGES)
 
 # build/package/*.deb and *.rpm; two builds of a commit are equal.
 ARCHES ?= amd64 arm64

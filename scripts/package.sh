@@ -27,6 +27,9 @@ cat >"$stage/changelog.yaml" <<END
 END
 for arch in "$@"; do
 	make --no-print-directory build GOARCH="$arch" BINARY="$stage/pacgan-appliance" VERSION="$PACKAGE_VERSION"
+	# What is in the binary, by its own account: all that the build took, and no time or place.
+	(cd packaging && GOFLAGS=-trimpath go tool cyclonedx-gomod bin -json -noserial -notimestamp -std -version "$PACKAGE_VERSION" \
+		-output "../$stage/sbom.cdx.json" "../$stage/pacgan-appliance")
 	# Only rpm has a field for the licence, and nfpm no variable for it.
 	(cd packaging && ARCH=$arch go tool nfpm package --packager deb --target "$target/" &&
 		{ cat nfpm.yaml && echo 'license: Apache-2.0 AND (GPL-2.0-only OR BSD-2-Clause)'; } |

@@ -2,6 +2,7 @@ package systemtest
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -62,6 +63,7 @@ func TestTwoBuildsAreEqual(t *testing.T) {
 	if len(entries) != 2 {
 		t.Errorf("%d packages, want a .deb and a .rpm: %v", len(entries), entries)
 	}
+	mustListItsParts(t, first)
 	for _, e := range entries {
 		a, err := os.ReadFile(filepath.Join(first, e.Name()))
 		must(t, err)
@@ -70,6 +72,33 @@ func TestTwoBuildsAreEqual(t *testing.T) {
 		if !bytes.Equal(a, b) {
 			t.Errorf("%s: two builds differ", e.Name())
 		}
+	}
+}
+
+// mustListItsParts reads the bill of materials in the .deb: it names what the binary is made of, and
+// no place of the machine that made it.
+func mustListItsParts(t *testing.T, dir string) {
+	t.Helper()
+	debs, err := filepath.Glob(filepath.Join(dir, "*.deb"))
+	must(t, err)
+	out, err := exec.Command("sh", "-c", `dpkg-deb --fsys-tarfile "$0" | tar -xO ./usr/share/doc/pacgan-appliance/sbom.cdx.json`, debs[0]).Output()
+	must(t, err)
+	var sbom struct {
+		BOMFormat  string
+		Components []struct{ Name, Version, PURL string }
+	}
+	must(t, json.Unmarshal(out, &sbom))
+	named := map[string]bool{}
+	for _, c := range sbom.Components {
+		named[c.Name] = c.Version != "" && c.PURL != ""
+	}
+	for _, module := range []string{"github.com/cilium/ebpf", "gorgonia.org/gorgonia", "golang.org/x/sys", "std"} {
+		if !named[module] {
+			t.Errorf("the bill of materials lacks %s, or its version", module)
+		}
+	}
+	if sbom.BOMFormat != "CycloneDX" || bytes.Contains(out, []byte(mustAbs(t, top))) {
+		t.Errorf("format %q, or a place of this machine in it", sbom.BOMFormat)
 	}
 }
 
