@@ -51,6 +51,9 @@ func mustEvents(tb testing.TB, path string) map[string]int {
 // TestSensorFlagsTheTestersAlone has every client speak: the testers are answered like the others, and
 // Suricata flags each of their requests and nothing else. No packet of a lab is an anomaly to it.
 func TestSensorFlagsTheTestersAlone(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: runs without the race detector")
+	}
 	labtest.RequireRoot(t)
 	labtest.RequireProgram(t, "suricata")
 	for _, servers := range []lab.Servers{lab.Embedded, lab.System} {
