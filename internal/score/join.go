@@ -12,12 +12,12 @@ import (
 // that alerts name.
 type join struct {
 	*alerts
-	offset, window, slack int64 // ns
-	next                  []int32
-	ends                  []int32    // of each flow's alerts in list
-	open                  [][]joined // by key; the last flow is the last
-	tally                 *tally
-	serial                uint64
+	offset Offset
+	window int64 // ns
+	next   []int32
+	ends   []int32    // of each flow's alerts in list
+	open   [][]joined // by key; the last flow is the last
+	tally  *tally
 }
 
 // joined is a flow that the next alerts may belong to, and what it has so far.
@@ -25,11 +25,14 @@ type joined struct {
 	start, rtt int64
 	first      int64 // alert, ns by our clock; math.MaxInt64: none
 	began      int64 // of TCP, as the sensor saw it; 0: no alert has said so
-	serial     uint64
 	class      int32
 	ending     ending
 	single     bool
-	fired      []firing // of a single one
+	fired      []firing
+}
+
+func newJoined(f *flow) joined {
+	return joined{start: f.start, rtt: f.rtt, first: math.MaxInt64, class: f.class, ending: f.ending, single: f.single()}
 }
 
 // firing is a signature that fired on a packet of one direction.
@@ -47,8 +50,8 @@ const (
 	crossing = 5 * time.Millisecond
 )
 
-func newJoin(a *alerts, offset, window int64, t *tally) *join {
-	j := &join{alerts: a, offset: offset, window: window, slack: slackOf(offset), tally: t}
+func newJoin(a *alerts, o Offset, window int64, t *tally) *join {
+	j := &join{alerts: a, offset: o, window: window, tally: t}
 	j.next, j.ends, j.open = make([]int32, len(a.keys)), make([]int32, len(a.keys)), make([][]joined, len(a.keys))
 	for i, one := range a.list {
 		if i == 0 || a.list[i-1].flow != one.flow {
@@ -77,10 +80,7 @@ func (j *join) add(f *flow) {
 			j.close(&open[i])
 		}
 	}
-	j.serial++
-	j.open[n] = append(open[:kept], joined{
-		start: f.start, rtt: f.rtt, first: math.MaxInt64, serial: j.serial, class: f.class, ending: f.ending, single: f.single(),
-	})
+	j.open[n] = append(open[:kept], newJoined(f))
 }
 
 // end settles what is left: there are no more flows.
@@ -97,32 +97,25 @@ func (j *join) end() {
 func (j *join) settle(n int32, until int64) {
 	for ; j.next[n] < j.ends[n]; j.next[n]++ {
 		one := &j.list[j.next[n]]
-		at := one.at - j.offset
-		if until != math.MaxInt64 && at+j.slack >= until {
+		if until != math.MaxInt64 && one.at-int64(j.offset.Applied)+j.offset.slack() >= until {
 			return
 		}
-		f := j.taker(j.open[n], one, at)
-		if f == nil {
-			j.tally.foreign(one.signature)
-			continue
-		}
-		f.first = min(f.first, one.seen-j.offset)
-		if f.single && f.firedBack(one) {
-			j.tally.again(one.signature, f.class)
+		if f, first := j.taker(j.open[n], one); f != nil {
+			j.tally.fired(one.signature, f.class, first)
 		} else {
-			j.tally.fired(one.signature, f.class, f.serial)
+			j.tally.foreign(one.signature)
 		}
 	}
 }
 
 // taker is the last of the flows that takes an alert; nil: none does.
-func (j *join) taker(open []joined, one *alert, at int64) *joined {
+func (j *join) taker(open []joined, one *alert) (f *joined, first bool) {
 	for i := len(open) - 1; i >= 0; i-- {
-		if at-open[i].start <= one.reach(open[i].single, open[i].rtt, j.window) && open[i].take(one) {
-			return &open[i]
+		if taken, first := open[i].take(one, j.offset, j.window); taken {
+			return &open[i], first
 		}
 	}
-	return nil
+	return nil, false
 }
 
 func (j *join) close(f *joined) {
@@ -131,41 +124,42 @@ func (j *join) close(f *joined) {
 	}
 }
 
-// take reports whether an alert can be about the flow, by what the flow has
-// already. A signature fires once on a packet: a second time it is another
-// packet of the same key. And all that is about one conversation says that it
-// began at one time.
-func (f *joined) take(one *alert) bool {
+// take reports whether an alert can be about the flow, by when it was and what
+// the flow has already, and whether it is the first of its signature. A
+// signature fires once on a packet: a second time it is another packet of the
+// same key. And all that is about one conversation says that it began at one
+// time.
+func (f *joined) take(one *alert, o Offset, window int64) (taken, first bool) {
+	if one.at-f.start-o.late() > one.reach(f, window) {
+		return false, false
+	}
+	is := firing{one.signature, one.reversed}
+	has, back := slices.Contains(f.fired, is), slices.Contains(f.fired, firing{one.signature, !one.reversed})
 	switch {
+	case f.single && has:
+		return false, false
 	case f.single:
-		has := firing{one.signature, one.reversed}
-		if slices.Contains(f.fired, has) {
-			return false
-		}
-		f.fired = append(f.fired, has)
 	case one.started && f.began == 0:
 		f.began = one.at
-	case one.started:
-		return f.began == one.at
+	case one.started && f.began != one.at:
+		return false, false
 	}
-	return true
-}
-
-// firedBack reports whether the alert's signature fired in the other direction,
-// too.
-func (f *joined) firedBack(one *alert) bool {
-	return slices.Contains(f.fired, firing{one.signature, !one.reversed})
+	if !has {
+		f.fired = append(f.fired, is)
+	}
+	f.first = min(f.first, one.seen-int64(o.Applied))
+	return true, !has && !back
 }
 
 // reach is how long after its flow's start an alert may lie: where it says when
 // the flow began, and where it is about one packet or its answer, what came later
 // has the same ports and is somebody else's.
-func (a *alert) reach(single bool, rtt, window int64) int64 {
+func (a *alert) reach(f *joined, window int64) int64 {
 	switch {
 	case a.started:
 		return int64(prompt)
-	case single:
-		return min(window, rtt+int64(prompt))
+	case f.single:
+		return min(window, f.rtt+int64(prompt))
 	}
 	return window
 }

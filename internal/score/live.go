@@ -174,41 +174,47 @@ func (l *Live) advance() {
 
 // resolve gives an alert to its flow.
 func (l *Live) resolve(s *liveSensor, p pendingAlert) {
-	at := p.at - int64(s.offset.Applied)
-	found, newest := uint64(0), l.flows.newest(p.key)
+	n, first := l.taker(s, &p)
+	if n == 0 {
+		s.counted.foreign(p.signature)
+		return
+	}
+	f := s.detections[n]
+	if l.flows.isSettled(n) && len(f.fired) == 1 && first { // it was counted as a miss: now it is none
+		s.counted.alerted(f.class, f.ending, f.start, f.first-f.start)
+	}
+	s.counted.fired(p.signature, f.class, first)
+	if first && f.ending == scored {
+		s.canary(p.signature, f.class).fire(l.arrived[f.class], l.options.Now())
+	}
+}
+
+// taker is the last flow that takes an alert, of those before it; 0: none
+// does.
+func (l *Live) taker(s *liveSensor, p *pendingAlert) (found uint64, first bool) {
+	newest, last := l.flows.newest(p.key), int64(0)
 	for n, looked := newest, 0; n != 0 && looked < chainLooked; n, looked = l.flows.older(n), looked+1 {
 		f := l.flows.at(n)
 		s.differ(p.at-f.start, l.flows.older(newest) == 0)
-		if found == 0 && f.start <= at+slackOf(int64(s.offset.Applied)) {
-			found = n
+		if found != 0 || f.start > p.at-int64(s.offset.Applied)+s.offset.slack() {
+			continue
+		}
+		if last == 0 {
+			last = f.start
+		} else if !f.single() || last-f.start > int64(crossing) {
+			continue
+		}
+		d := s.detections[n]
+		if d == nil {
+			made := newJoined(&f.flow)
+			d = &made
+		}
+		if taken, isFirst := d.take(&p.alert, s.offset, int64(l.options.Window)); taken {
+			s.detections[n] = d
+			found, first = n, isFirst
 		}
 	}
-	if found == 0 {
-		s.counted.foreign(p.signature)
-		return
-	}
-	f := l.flows.at(found)
-	if at-f.start > p.reach(f.single(), f.rtt, int64(l.options.Window)) {
-		s.counted.foreign(p.signature)
-		return
-	}
-	d := s.detections[found]
-	if d == nil {
-		d = &detection{after: p.seen - int64(s.offset.Applied) - f.start}
-		if l.flows.isSettled(found) { // it was counted as a miss: now it is none
-			s.counted.alerted(f.class, f.ending, f.start, d.after)
-		}
-		s.detections[found] = d
-	}
-	if d.firedAlready(p.signature) {
-		s.counted.again(p.signature, f.class)
-		return
-	}
-	s.serial++
-	s.counted.fired(p.signature, f.class, s.serial)
-	if f.ending == scored {
-		s.canary(p.signature, f.class).fire(l.arrived[f.class], l.options.Now())
-	}
+	return found, first
 }
 
 // settleOldest counts the oldest flow that was not counted yet.
@@ -220,7 +226,7 @@ func (l *Live) settleOldest() {
 	for _, s := range l.sensors {
 		s.counted.flow(f.class, f.ending, f.start)
 		if d := s.detections[n]; d != nil {
-			s.counted.alerted(f.class, f.ending, f.start, d.after)
+			s.counted.alerted(f.class, f.ending, f.start, d.first-f.start)
 		}
 	}
 }

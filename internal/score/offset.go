@@ -34,13 +34,26 @@ const (
 	sameSlack = 2 * time.Microsecond
 )
 
-// slackOf is the slack of a clock with an offset: where none is applied, every
-// alert that was looked at came after its flow.
-func slackOf(offset int64) int64 {
-	if offset == 0 {
+// slack is how much earlier than its flow an alert may seem to be, in ns: where
+// nothing is taken off, every alert that was looked at came after its flow.
+func (o Offset) slack() int64 {
+	if o.Applied == 0 {
 		return int64(sameSlack)
 	}
 	return int64(slack)
+}
+
+// late is how much later than its packet an alert is, in ns: what is taken off
+// or, where nothing is, what detecting takes, the clock's offset included. Of few
+// pairs it is not known.
+func (o Offset) late() int64 {
+	switch {
+	case o.Applied != 0:
+		return int64(o.Applied)
+	case o.Pairs < leastAgreed:
+		return 0
+	}
+	return int64(max(0, o.Median))
 }
 
 // difference is one alert's time less one flow's.
@@ -140,7 +153,7 @@ func estimate(d []difference) Offset {
 	o := Offset{Median: time.Duration(agreed[len(agreed)/2]), Pairs: len(agreed)}
 	// An alert comes after its flow: the offset is nearly the least of what is
 	// agreed about, not its median, before which half of all alerts would lie.
-	if least := time.Duration(agreed[len(agreed)/20]); o.Median > detecting || least < -slack {
+	if least := time.Duration(agreed[len(agreed)/20]); o.Median > detecting || least < 0 {
 		o.Applied = least
 	}
 	return o

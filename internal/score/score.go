@@ -142,7 +142,7 @@ func Run(ctx context.Context, o Options) (*Score, error) {
 	joins := make([]*join, len(samples))
 	for i, s := range samples {
 		offsets[i] = estimate(s.differences())
-		joins[i] = newJoin(s.alerts, int64(offsets[i].Applied), int64(o.Window), &tally{})
+		joins[i] = newJoin(s.alerts, offsets[i], int64(o.Window), &tally{})
 	}
 	err = truth.read(ctx, func(flows []flow) error {
 		for _, j := range joins {

@@ -1,14 +1,18 @@
 package score
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"pacgan-appliance/internal/idslog"
+	"pacgan-appliance/internal/truth"
 )
 
 // TestEachAlertGoesToItsFlow holds the join to all of 50,000 flows whose ports
@@ -58,5 +62,46 @@ func TestEachAlertGoesToItsFlow(t *testing.T) {
 				t.Errorf("clock offset %s, want %s and less than 1 ms", s.Sensors[0].Offset.Applied, w.offset)
 			}
 		})
+	}
+}
+
+// TestFlowsHandedOverTogether: of two pings that began before the first was sent, both have their alert.
+func TestFlowsHandedOverTogether(t *testing.T) {
+	r := newLiveRig(idslog.Suricata)
+	var truths, eve strings.Builder
+	const flow = `"src_ip":"10.77.1.5","dest_ip":"10.77.2.2","proto":"ICMP","icmp_type":8,"icmp_code":0`
+	for i := range 40 {
+		at := worldBegan.Add(time.Duration(i) * time.Second)
+		r.now = at.Add(time.Millisecond)
+		for _, late := range []time.Duration{50, 60} {
+			line := fmt.Sprintf(`{"timestamp":"%s","event_type":"alert",%s,"alert":{"gid":1,"signature_id":7}}`, at.Add(late*time.Microsecond).Format(eveTime), flow)
+			fmt.Fprintln(&eve, line)
+			r.Event(0, mustParse(t, line))
+		}
+		for _, late := range []time.Duration{0, 5} {
+			line := fmt.Sprintf(`{"timestamp":"%s","event_type":"pacgan",%s,"pacgan":{"label":"bigping","malicious":true,"verdict":"answered"}}`, at.Add(late*time.Microsecond).Format(eveTime), flow)
+			fmt.Fprintln(&truths, line)
+			var record truth.Record
+			if err := json.Unmarshal([]byte(line), &record); err != nil {
+				t.Fatal(err)
+			}
+			r.Truth(&record)
+		}
+	}
+	r.now = r.now.Add(time.Minute)
+	truthFile, eveFile := filepath.Join(t.TempDir(), "truth.jsonl"), filepath.Join(t.TempDir(), "eve.json")
+	for path, text := range map[string]string{truthFile: truths.String(), eveFile: eve.String()} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := Run(t.Context(), Options{Truth: truthFile, Sources: []Source{{Name: "s", Kind: idslog.Suricata, Paths: []string{eveFile}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, got := range map[string]Share{"files": s.Sensors[0].Labels[0].Detected, "live": r.Scores()[0].Labels[0].Detected} {
+		if got.Hits != 80 || got.Of != 80 {
+			t.Errorf("%s: %d of %d flows have alerts, want all of 80", name, got.Hits, got.Of)
+		}
 	}
 }

@@ -15,9 +15,8 @@ type liveSensor struct {
 	signatures
 	counted    *tally
 	pending    []pendingAlert
-	detections map[uint64]*detection // of flows that are remembered
-	serial     uint64                // of flow and signature
-	sole, some lastDifferences       // from flows that alone have their ports, and from others
+	detections map[uint64]*joined // of flows that are remembered
+	sole, some lastDifferences    // from flows that alone have their ports, and from others
 	offset     Offset
 	estimated  time.Time // when the offset was
 	canaries   map[canaryOf]*canary
@@ -38,24 +37,9 @@ type pendingAlert struct {
 	received time.Time
 }
 
-// detection is what a sensor made of one flow.
-type detection struct {
-	after int64 // ns, of the first alert
-	rules []int32
-}
-
-// firedAlready reports whether a signature fired on the flow before.
-func (d *detection) firedAlready(signature int32) bool {
-	if slices.Contains(d.rules, signature) {
-		return true
-	}
-	d.rules = append(d.rules, signature)
-	return false
-}
-
 func newLiveSensor(s LiveSource, now time.Time) *liveSensor {
 	return &liveSensor{
-		LiveSource: s, counted: &tally{mostTimes: mostLiveTimes}, detections: map[uint64]*detection{}, canaries: map[canaryOf]*canary{}, last: now,
+		LiveSource: s, counted: &tally{mostTimes: mostLiveTimes}, detections: map[uint64]*joined{}, canaries: map[canaryOf]*canary{}, last: now,
 	}
 }
 

@@ -22,7 +22,6 @@ type classTally struct {
 type ruleTally struct {
 	flows, alerts map[int32]uint64 // by class
 	foreign       uint64
-	serial        uint64 // of the flow that it fired on last
 }
 
 func (t *tally) class(n int32) *classTally {
@@ -47,21 +46,15 @@ func (t *tally) flow(class int32, e ending, start int64) {
 	}
 }
 
-// fired counts an alert that belongs to the flow with this serial.
-func (t *tally) fired(signature, class int32, serial uint64) {
+// fired counts an alert on a flow; first says that its signature had not fired
+// on the flow before.
+func (t *tally) fired(signature, class int32, first bool) {
 	t.alerts++
 	r := t.rule(signature)
 	r.alerts[class]++
-	if r.serial != serial {
-		r.serial = serial
+	if first {
 		r.flows[class]++
 	}
-}
-
-// again counts a further alert of the signature on the same flow.
-func (t *tally) again(signature, class int32) {
-	t.alerts++
-	t.rule(signature).alerts[class]++
 }
 
 // foreign counts an alert that belongs to no flow.
