@@ -102,6 +102,57 @@ static __always_inline int echo_reply(struct __sk_buff *skb, const struct datagr
 	return judge(v, REASON_UNEXPECTED);
 }
 
+/* tell passes a segment to user space, which drives the conversation. */
+static __always_inline void tell(struct __sk_buff *skb, const struct expectation *v, const struct peer *s, __u32 l4,
+				 __u32 verdict)
+{
+	__u32 n = s->data - l4 - sizeof(struct tcphdr);
+	struct segment *e = bpf_ringbuf_reserve(&segments, sizeof(*e), 0);
+
+	if (!e) {
+		odd(ODD_LOST);
+		return;
+	}
+	e->id = v->id;
+	e->seq = s->seq;
+	e->ack = s->ack;
+	e->length = s->length;
+	e->flags = s->flags;
+	e->verdict = verdict;
+	e->label = v->label;
+	e->option_length = 0;
+	if (n >= 4 && n <= TCP_OPTIONS) {
+		/* Linux 6.1 forgets that n is not 0, but for this form. */
+		opaque(n);
+		n = ((n - 1) & (TCP_OPTIONS_ROOM - 1)) + 1;
+		if (!bpf_skb_load_bytes(skb, l4 + sizeof(struct tcphdr), e->options, n))
+			e->option_length = n;
+	}
+	bpf_ringbuf_submit(e, 0);
+}
+
+/* about says whether the TCP header that an error quotes is of the expectation's
+ * conversation, and not of an earlier one with the same ports (RFC 5927, 4.1). */
+static __always_inline int about(struct __sk_buff *skb, const struct expectation *v, const struct datagram *quoted)
+{
+	__be32 seq;
+
+	return !bpf_skb_load_bytes(skb, quoted->l4 + 4, &seq, sizeof(seq)) && bpf_ntohl(seq) - v->iss <= TCP_SPAN;
+}
+
+/* conversation_error judges a conversation by an ICMP error. User space hears
+ * of it as of a segment without flags, which no peer sends. */
+static __always_inline int conversation_error(struct __sk_buff *skb, const struct datagram *at,
+					      const struct datagram *quoted, struct expectation *v, __u32 reason)
+{
+	struct peer nobody = {.data = at->l4 + sizeof(struct tcphdr)};
+
+	if (!about(skb, v, quoted))
+		return TC_ACT_UNSPEC;
+	tell(skb, v, &nobody, at->l4, reason);
+	return judge(v, reason);
+}
+
 /* icmp_error finds the expectation of the packet that the error quotes. */
 static __always_inline int icmp_error(struct __sk_buff *skb, const struct datagram *at, __u32 reason)
 {
@@ -121,6 +172,8 @@ static __always_inline int icmp_error(struct __sk_buff *skb, const struct datagr
 		__builtin_memset(&k, 0, sizeof(k));
 		cut = request_key(skb, &quoted, at->end, dns, &k);
 		v = cut ? find_hinted(&k) : find(&k);
+		if (v && v->id & ID_CONVERSATION)
+			return conversation_error(skb, at, &quoted, v, reason);
 		if (v)
 			return judge(v, reason);
 	}
@@ -214,35 +267,6 @@ static __always_inline int flow_reply(struct __sk_buff *skb, const struct datagr
 		return TC_ACT_UNSPEC;
 	rule = rule_of(v);
 	return judge(v, rule && rule->answer == ANSWER_REPLY ? REASON_ANSWERED : REASON_UNEXPECTED);
-}
-
-/* tell passes a segment to user space, which drives the conversation. */
-static __always_inline void tell(struct __sk_buff *skb, const struct expectation *v, const struct peer *s, __u32 l4,
-				 __u32 verdict)
-{
-	__u32 n = s->data - l4 - sizeof(struct tcphdr);
-	struct segment *e = bpf_ringbuf_reserve(&segments, sizeof(*e), 0);
-
-	if (!e) {
-		odd(ODD_LOST);
-		return;
-	}
-	e->id = v->id;
-	e->seq = s->seq;
-	e->ack = s->ack;
-	e->length = s->length;
-	e->flags = s->flags;
-	e->verdict = verdict;
-	e->label = v->label;
-	e->option_length = 0;
-	if (n >= 4 && n <= TCP_OPTIONS) {
-		/* Linux 6.1 forgets that n is not 0, but for this form. */
-		opaque(n);
-		n = ((n - 1) & (TCP_OPTIONS_ROOM - 1)) + 1;
-		if (!bpf_skb_load_bytes(skb, l4 + sizeof(struct tcphdr), e->options, n))
-			e->option_length = n;
-	}
-	bpf_ringbuf_submit(e, 0);
 }
 
 static __always_inline int tcp_reply(struct __sk_buff *skb, const struct datagram *at)

@@ -15,7 +15,7 @@ struct segment {
 	__u32 ack;
 	enum reason verdict; /* that fell with this segment, or REASON_PENDING */
 	__u16 length;        /* of the payload, in bytes */
-	__u8 flags;          /* as in the TCP header */
+	__u8 flags;          /* as in the TCP header; 0: an ICMP error */
 	__u8 label;
 	__u8 option_length;
 	__u8 options[TCP_OPTIONS_ROOM]; /* the first option_length are written */

@@ -17,7 +17,7 @@ type Segment struct {
 	Label    int
 	Seq, Ack uint32
 	Length   int    // of the payload, in bytes
-	Flags    uint8  // as in the TCP header
+	Flags    uint8  // as in the TCP header; 0: not a segment, but an ICMP error about the conversation
 	Decided  bool   // the conversation got its verdict with this segment
 	Options  []byte // TCP options
 }

@@ -14,6 +14,13 @@ func (c *conversations) receive(v *conversation, s Segment, now int64) {
 		c.finish(v, now)
 		return
 	}
+	if s.Flags == 0 { // an ICMP error about it
+		if v.state == stateSent || v.state == stateClosing {
+			c.reset(v)
+		}
+		c.finish(v, now)
+		return
+	}
 	if value, _, ok := timestamps(s.Options); ok {
 		v.tsEcho = value
 	}

@@ -1,9 +1,11 @@
 package inject_test
 
 import (
+	"bufio"
 	"encoding/binary"
 	"math/rand/v2"
 	"net/netip"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -15,12 +17,45 @@ import (
 	"pacgan-appliance/internal/inject"
 )
 
+// mustTcpdump has tcpdump watch the wire; the result ends it and is what it saw
+// of IP, a packet on each line.
+func mustTcpdump(t *testing.T, wire string) (seen func() []string) {
+	t.Helper()
+	cmd := exec.Command("tcpdump", "-i", wire, "-n", "-l", "-B", "16384", "--immediate-mode", "ip or ip6 and not dst net ff02::/16")
+	var out strings.Builder
+	cmd.Stdout = &out
+	said, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(said)
+	for lines.Scan() && !strings.HasPrefix(lines.Text(), "listening on") {
+		continue
+	}
+	return func() []string {
+		t.Helper()
+		_ = cmd.Process.Signal(os.Interrupt) // it may have ended by itself
+		for lines.Scan() {
+			continue
+		}
+		if err := cmd.Wait(); err != nil {
+			t.Fatalf("tcpdump: %v", err)
+		}
+		return strings.FieldsFunc(out.String(), func(r rune) bool { return r == '\n' })
+	}
+}
+
 // TestHostileDestinationsNeverLeave sends packets of all kinds for 10,000
-// destinations outside the allow-list, and watches the wire.
+// destinations outside the allow-list, and watches the wire. The last packet
+// is allowed: tcpdump sees it and its reply, and nothing else.
 func TestHostileDestinationsNeverLeave(t *testing.T) {
 	eachEngine(t, func(t *testing.T, engine inject.Engine) {
 		n := newNetwork(t, networkOptions{engine: engine, allow: []netip.Prefix{netip.MustParsePrefix("10.77.2.80/32")}})
 		w := newWitness(t, "wan0")
+		seen := mustTcpdump(t, "wan0")
 		random := rand.New(rand.NewPCG(1, 2))
 		var list []labelled
 		for len(list) < 10_000 {
@@ -49,6 +84,10 @@ func TestHostileDestinationsNeverLeave(t *testing.T) {
 		}
 		if drops.NotAllowed != 10_000 {
 			t.Errorf("the guard dropped %d as not allowed, want 10000", drops.NotAllowed)
+		}
+		n.inject(t, pings(t, 1, pingServer), inject.RunOptions{})
+		if lines := seen(); len(lines) != 2 || !strings.Contains(lines[0], "> "+pingServer+": ICMP echo request") {
+			t.Errorf("tcpdump saw %d packets, want a ping and its reply: %q", len(lines), lines[:min(3, len(lines))])
 		}
 	})
 }

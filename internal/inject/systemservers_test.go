@@ -17,7 +17,9 @@ import (
 const siteText = "a page of the lab"
 
 // startSystemServers runs unbound and nginx on a host, at all of its
-// addresses, until the test ends. unbound knows www.lab.test alone; nginx
+// addresses, until the test ends. unbound knows www.lab.test and, with more
+// addresses than an answer has room for, many.lab.test; it refuses 10.77.1.12.
+// nginx
 // serves / and, with half a megabyte before siteText, /long.
 func startSystemServers(tb testing.TB, host *labtest.Host, addrs ...string) {
 	tb.Helper()
@@ -35,6 +37,7 @@ func startSystemServers(tb testing.TB, host *labtest.Host, addrs ...string) {
 	module-config: "iterator"
 	access-control: 0.0.0.0/0 allow
 	access-control: ::/0 allow
+	access-control: 10.77.1.12/32 refuse
 	local-zone: "." static
 	local-data: "www.lab.test. 300 IN A 10.77.2.81"
 	local-data: "www.lab.test. 300 IN AAAA fd77:2::81"
@@ -57,6 +60,9 @@ http {
 		location = / { return 200 "%[2]s\n"; }
 		location = /other { return 200 "something else\n"; }
 `, dir, siteText)
+	for i := range 60 {
+		fmt.Fprintf(&unbound, "\tlocal-data: \"many.lab.test. 300 IN A 10.77.2.%d\"\n", 100+i)
+	}
 	for _, a := range addrs {
 		fmt.Fprintf(&unbound, "\tinterface: %s\n", a)
 		fmt.Fprintf(&nginx, "\t\tlisten %s;\n", net.JoinHostPort(a, "80"))

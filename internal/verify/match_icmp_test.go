@@ -81,6 +81,9 @@ func TestMatchICMPErrors(t *testing.T) {
 	query := mustRequest(t, layers.IPProtocolUDP, &layers.UDP{SrcPort: 4000, DstPort: 53}, question(9, "www.lab.test"))
 	datagram := mustRequest(t, layers.IPProtocolUDP, &layers.UDP{SrcPort: 4000, DstPort: 123}, gopacket.Payload(pingData))
 	syn := mustRequest(t, layers.IPProtocolTCP, &layers.TCP{SrcPort: 4000, DstPort: 80, Seq: 1, SYN: true})
+	iss := uint32(ourISS)
+	earlier := mustRequest(t, layers.IPProtocolTCP, &layers.TCP{SrcPort: 4000, DstPort: 80, Seq: iss - 1, ACK: true})
+	spoken := mustRequest(t, layers.IPProtocolTCP, &layers.TCP{SrcPort: 4000, DstPort: 80, Seq: iss + 1, ACK: true}, gopacket.Payload("GET"))
 	gre := mustRequest(t, layers.IPProtocolGRE, gopacket.Payload(pingData))
 	optioned := ipFrom(client, server, layers.IPProtocolICMPv4)
 	optioned.Options = []layers.IPv4Option{{OptionType: 1}, {OptionType: 1}, {OptionType: 1}, {OptionType: 0}}
@@ -98,6 +101,9 @@ func TestMatchICMPErrors(t *testing.T) {
 		{name: "datagram", key: flow, expect: pending(reply), frame: mustQuoting(t, 3, 3, datagram), action: steal, want: rejected("icmp port-unreachable")},
 		{name: "datagram, eight bytes", key: flow, expect: pending(reply), frame: mustQuoting(t, 3, 3, datagram[:28]), action: steal, want: rejected("icmp port-unreachable")},
 		{name: "segment", key: replyKey(kindFlow, 6, 80, 4000, 0, 0), expect: pending(web), frame: mustQuoting(t, 3, 10, syn), action: steal, want: rejected("icmp host-prohibited")},
+		{name: "a conversation's segment", key: tcpKey, expect: sent(web), frame: mustQuoting(t, 3, 1, spoken), action: steal, want: rejected("icmp host-unreachable")},
+		{name: "a conversation's segment, eight bytes", key: tcpKey, expect: sent(web), frame: mustQuoting(t, 3, 1, spoken[:28]), action: steal, want: rejected("icmp host-unreachable")},
+		{name: "an earlier conversation's segment", key: tcpKey, expect: sent(web), frame: mustQuoting(t, 3, 1, earlier), action: pass, want: missed},
 		{name: "other protocol", key: replyKey(kindOther, 47, 0, 0, 7, 0), expect: pending(reply), frame: mustQuoting(t, 3, 2, gre), action: steal, want: rejected("icmp protocol-unreachable")},
 		{name: "somebody else's", key: key, expect: pending(ping), frame: mustQuoting(t, 3, 1, syn), action: pass, want: missed},
 		{name: "redirect", key: key, expect: pending(ping), frame: mustQuoting(t, 5, 1, echo), action: pass, want: missed},

@@ -145,6 +145,8 @@ func TestSegmentsAreTold(t *testing.T) {
 			&Segment{ID: conversation, Label: web, Seq: theirISS + 1, Ack: ack + request, Flags: 0x18, Length: 15, Decided: true, Options: []byte{}}},
 		{"more of it", matchExpectation{Label: web, Iss: ourISS, Flags: 3, Id: conversation}, mustSegment(t, segment(theirISS+16, ack+request, "FA"), "x"),
 			&Segment{ID: conversation, Label: web, Seq: theirISS + 16, Ack: ack + request, Flags: 0x11, Length: 1, Options: []byte{}}},
+		{"ICMP error", sent(web), mustQuoting(t, 3, 1, mustRequest(t, layers.IPProtocolTCP, &layers.TCP{SrcPort: 4000, DstPort: 80, Seq: ack, ACK: true})),
+			&Segment{ID: conversation, Label: web, Decided: true, Options: []byte{}}},
 		{"bare ACK", sent(web), mustSegment(t, segment(theirISS+1, ack+request, "A"), ""), nil},
 		{"no conversation", single(web, 0), mustSegment(t, synAck, ""), nil},
 	}
