@@ -318,7 +318,7 @@ func TestLabIsInterrupted(t *testing.T) {
 	labtest.RequireRoot(t)
 	t.Setenv(asProgram, "1")
 	var stderr lockedBuffer
-	cmd := exec.Command("/proc/self/exe", "lab", "--recipe", "tree", "--generate", "100000", "--state", filepath.Join(t.TempDir(), "state"))
+	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "lab", "--recipe", "tree", "--generate", "100000", "--state", filepath.Join(t.TempDir(), "state"))
 	cmd.Stderr = &stderr
 	must(t, cmd.Start())
 	eventually(t, "the lab does not come to inject", func() bool { return strings.Contains(stderr.String(), "train tree: ") })

@@ -177,10 +177,10 @@ func must(tb testing.TB, err error) {
 	}
 }
 
-// eventually polls until ok, and fails with what after a minute.
+// eventually polls until ok, and fails with what after five minutes: the machine may be busy with other work.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeoutCause(t.Context(), time.Minute, errors.New(what))
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 5*time.Minute, errors.New(what))
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
