@@ -82,3 +82,11 @@ func TestJoinTellsOthersRequestsApart(t *testing.T) {
 		})
 	}
 }
+
+func TestPerfectIsOne(t *testing.T) {
+	for n := uint64(1); n < 1<<40; n = 3*n + 1 {
+		if m := measuresOf(Confusion{TP: n, TN: 2*n + 1}); *m.MCC != 1 || *m.F1 != 1 {
+			t.Errorf("%d flows: MCC %v, F1 %v", n, *m.MCC, *m.F1)
+		}
+	}
+}

@@ -57,8 +57,9 @@ func measuresOf(c Confusion) Measures {
 		f1 := 2 * tp / (2*tp + fp + fn)
 		m.F1 = &f1
 	}
-	// A root of each factor: their product may be beyond what a float holds exactly.
-	if d := math.Sqrt(tp+fp) * math.Sqrt(tp+fn) * math.Sqrt(tn+fp) * math.Sqrt(tn+fn); d > 0 {
+	// Two roots: the product of all four may be beyond what a float holds, and the root of a square is exact, so that what is
+	// perfect is 1.
+	if d := math.Sqrt((tp+fp)*(tp+fn)) * math.Sqrt((tn+fp)*(tn+fn)); d > 0 {
 		mcc := (tp*tn - fp*fn) / d
 		m.MCC = &mcc
 	}
