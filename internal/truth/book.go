@@ -19,7 +19,7 @@ const (
 )
 
 const (
-	leastEntries = 1 << 10
+	leastEntries = 1 << 8
 	sweepsASec   = 4
 	// lostSlack is for how long, in sweeps, a frame may be on its way to the
 	// guard after it was handed over.

@@ -36,9 +36,13 @@ type Told struct {
 	Other  uint32        // TidingJoined; TidingBlocked: why, see inject.BlockedReason
 }
 
-// mostTidings bounds the ring, in bytes: room for what a million packets a
-// second bring between two sweeps.
-const mostTidings = 1 << 23
+// Bounds of the ring, in bytes: room for 2,000 packets that leave or are
+// refused between two sweeps, whatever the table; and for what a million packets
+// a second bring.
+const (
+	leastTidings = 1 << 16
+	mostTidings  = 1 << 23
+)
 
 // tidingsBytes is the ring's size: the least where nobody listens, else room for
 // a quarter of the table, which is all that can be pending at the rate that it
@@ -46,8 +50,11 @@ const mostTidings = 1 << 23
 // it was used.
 func (o Options) tidingsBytes() uint32 {
 	const record = 8 + int(unsafe.Sizeof(matchTold{})) // with the ring's header
-	size := os.Getpagesize()
-	for o.Tell != nil && size < o.Expectations/4*record && size < mostTidings {
+	if o.Tell == nil {
+		return uint32(os.Getpagesize())
+	}
+	size := leastTidings
+	for size < o.Expectations/4*record && size < mostTidings {
 		size <<= 1
 	}
 	return uint32(size)
