@@ -164,6 +164,9 @@ func TestServersDieAndComeBack(t *testing.T) {
 // vanishes at last: the daemon goes on while it can, and ends with the reason
 // where its programs are gone, for its manager to start it again.
 func TestInterfacesChange(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: runs without the race detector")
+	}
 	d := mustDaemon(t, nil)
 	d.train(t)
 	said := func(text string) {
