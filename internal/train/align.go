@@ -65,7 +65,8 @@ func align(packets [][]byte) []*aligned {
 	return shapes
 }
 
-// alignMost lays out the packets that are like most; nil if they are few, or have nothing in common.
+// alignMost lays out the packets that are like most; nil if they are few. Packets of one length are cut nowhere: an
+// anchor could be found where a number before it happens to end as the anchor begins.
 func alignMost(packets [][]byte) (a *aligned, odd [][]byte) {
 	sample := evenly(packets, mostAligned)
 	common := commonGrams(sample, max(int32(commonShare*float64(len(sample))), 2))
@@ -79,6 +80,10 @@ func alignMost(packets [][]byte) (a *aligned, odd [][]byte) {
 	}
 	if len(like) < fewestAligned {
 		return nil, nil
+	}
+	if sameLength(like) { // nothing shifts
+		a, _ = cut(like, nil)
+		return a, odd
 	}
 	sample = evenly(like, mostAligned)
 	for round := range alignRounds {

@@ -18,6 +18,8 @@ func TestAlign(t *testing.T) {
 		want    []string // cuts of the first packets of each shape
 	}{
 		{"one length", repeat(30, "head0tail", "head1tail", "head2tail"), []string{"[head0tail]"}},
+		{"a number before zeros", repeat(30, "time\x01\x07\x00\x00\x00\x00\x00end", "time\x09\x08\x02\x00\x00\x00\x00end", "time\x08\x00\x00\x00\x00\x00\x00end"),
+			[]string{"[time\x01\x07\x00\x00\x00\x00\x00end]"}},
 		{"a field that shifts what follows", repeat(30, "GET / HTTP", "GET /a HTTP", "GET /news HTTP"), []string{"[GET /]{} [ HTTP]"}},
 		{"two fields", repeat(30, "GET / Host: a.test", "GET /aa Host: bb.test", "GET /b Host: ccc.test", "GET / Host: d.test"),
 			[]string{"[GET /]{}[ Host: ]{a}[.test]"}},
