@@ -79,7 +79,7 @@ func TestExamplesAreValid(t *testing.T) {
 	eachCommand(p.Command(), func(cmd *cobra.Command) {
 		found := false
 		for line := range strings.Lines(cmd.Example) {
-			words := strings.Fields(line)
+			words := wordsOf(line)
 			if words[0] != "pacgan-appliance" {
 				continue // such as systemctl
 			}
@@ -108,6 +108,15 @@ func TestExamplesAreValid(t *testing.T) {
 			t.Errorf("%s: no example shows it:\n%s", cmd.CommandPath(), cmd.Example)
 		}
 	})
+}
+
+// wordsOf parts a command line as a shell does that knows no quotes but single ones.
+func wordsOf(line string) []string {
+	words := regexp.MustCompile(`'[^']*'|\S+`).FindAllString(line, -1)
+	for i, word := range words {
+		words[i] = strings.Trim(word, "'")
+	}
+	return words
 }
 
 // TestCompletion asks as the shells' scripts do.

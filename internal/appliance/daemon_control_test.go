@@ -244,7 +244,7 @@ func (d *running) checkStatus(t *testing.T) {
 		}
 	}
 	table := d.do(t, "status").Stdout
-	want := regexp.MustCompile(`(?s)^injecting 500/s, [0-9.]+ % answered \([0-9,]+ of [0-9,]+\), model [0-9]+ s old; up [0-9]+ s
+	want := regexp.MustCompile(`(?s)^injecting 500/s, [0-9.]+ % answered \([0-9,]+ of [0-9,]+\), model [0-9]+ (s|min) old; up [0-9]+ (s|min)
 model [0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}, recipe tree
  +label +captured .*\n +ping +[0-9,]+ .*\n +dns .*\n +http .*\n +all +[0-9,]+ [^\n]*\n$`)
 	if !want.MatchString(table) {

@@ -13,6 +13,9 @@ import (
 )
 
 const (
+	truthLong = `Writes the record that is kept of each injected packet, its label and its verdict, in forms that other programs read.
+It is kept itself in the form of Suricata's EVE: see docs/truth.md.`
+
 	truthExportLong = `Writes the truth record in the form of Zeek's conn.log with two more columns, as labelled data sets have it
 (conn.log.labeled): a generic label, Benign or Malicious, and a detailed one, the label's name. It has a line
 for each packet, or TCP conversation, that left for the wire.`
@@ -23,7 +26,9 @@ for each packet, or TCP conversation, that left for the wire.`
 
 // truthCommand is about the record of injected packets.
 func (p *Program) truthCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "truth", Short: "The record of injected packets in other programs' forms", Args: cobra.NoArgs}
+	cmd := &cobra.Command{
+		Use: "truth", Short: "The record of injected packets in other programs' forms", Long: truthLong, Example: truthExportExample, Args: cobra.NoArgs,
+	}
 	var dir, out string
 	export := &cobra.Command{
 		Use:     "export [--truth DIR] [--out FILE]",
