@@ -21,6 +21,7 @@ func (v *Verifier) load() error {
 		return fmt.Errorf("set timeout: %w", err)
 	}
 	match.Maps[matchMapTidings].MaxEntries = v.options.tidingsBytes()
+	match.Maps[matchMapSegments].MaxEntries = v.options.segmentsBytes()
 	if err := match.Variables[matchVarTelling].Set(v.telling()); err != nil {
 		return fmt.Errorf("have the match program tell: %w", err)
 	}
@@ -99,6 +100,23 @@ func (v *Verifier) loadSweep() error {
 		return fmt.Errorf("load sweep program: %w", err)
 	}
 	return nil
+}
+
+// Bounds of the ring of segments, in bytes: for 10,000 and 40,000 of them.
+const (
+	leastSegments = 1 << 20
+	mostSegments  = 1 << 22
+)
+
+// segmentsBytes is the size of the ring of segments: two thirds of a segment for
+// each packet that the table is made for, whose rate it is made for too. The
+// ring is resident, twice.
+func (o Options) segmentsBytes() uint32 {
+	size := leastSegments
+	for size < o.Expectations*64 && size < mostSegments {
+		size <<= 1
+	}
+	return uint32(size)
 }
 
 // telling is the programs' switch.
