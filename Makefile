@@ -78,9 +78,13 @@ KILLS ?= 100
 kills: deps
 	PACGAN_KILLS=$(KILLS) PACGAN_REQUIRE_ROOT=1 $(GO) test -count=1 -timeout 2h -run '^TestKilledAtAnyMoment$$' -v ./internal/appliance
 
-# docs/*.png, of a daemon that learns and injects for some minutes on a lab.
-screenshots: deps
+# docs/*.png: of a daemon that learns and injects for some minutes on a lab, and of a score. A quarter of an hour.
+screenshots: deps deps-ids build
 	PACGAN_SCREENSHOTS='$(CURDIR)/docs' PACGAN_REQUIRE_ROOT=1 $(GO) test -count=1 -timeout 40m -run '^TestScreenshots$$' ./internal/appliance
+	@rm -rf build/scored && mkdir -p build/scored
+	$(BINARY) lab --ids suricata --recipe tree --rate 600 --state build/scored
+	$(BINARY) score --truth build/scored/truth --eve build/scored/servers/suricata/eve.json --report build/scored/score.html
+	chromium --headless --no-sandbox --hide-scrollbars --window-size=1280,830 --screenshot=docs/score.png 'file://$(CURDIR)/build/scored/score.html' 2>build/scored/chromium.log
 
 lint:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "gofmt would change: $$unformatted"; exit 1; }
