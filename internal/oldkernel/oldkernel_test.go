@@ -24,9 +24,9 @@ var modules = []string{"veth", "8021q", "sch_ingress", "cls_bpf", "nf_tables", "
 // what it does on a new kernel, attaches through clsact and leaves nothing.
 var suites = []struct{ dir, run string }{
 	{"internal/hook", "."},
-	{"internal/capture", "TestFirstLabelWins|TestMark|TestSizes|TestFullRing|TestRealTraffic|TestVLAN|TestSetLabels"},
+	{"internal/capture", "TestFirstLabelWins|TestMark|TestSizes|TestFullRing|TestRealTraffic|TestVLAN|TestSetLabelsWhile"},
 	{"internal/verify", "TestMatch|TestSegments|TestSweep|TestContains$"},
-	{"internal/inject", "TestGuard|TestSetAllow|TestNothingLeaves|TestCloseLeaves"},
+	{"internal/inject", "TestGuard|TestNear|TestSetAllow|TestEitherEnd|TestNothingLeaves|TestCloseLeaves"},
 }
 
 // TestOldKernel boots the kernel that PACGAN_OLD_KERNEL names the unpacked
