@@ -34,9 +34,7 @@ func queueOf(t *testing.T) (sent, waiting int) {
 // out for two seconds, and then none, though they come; tcpdump is the witness.
 // It is the guard at the far end: frames that meet the near one wait for nothing.
 func TestStoppedDaemonSendsNothing(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: runs without the race detector")
-	}
+	withoutRace(t)
 	d := mustDaemon(t, nil)
 	d.train(t)
 	mustDetach(t, inject.DefaultNear)

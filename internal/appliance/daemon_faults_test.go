@@ -32,9 +32,7 @@ func (d *running) mustGoOn(t *testing.T) {
 // a daemon at work. It injects and verifies as before and says what it cannot
 // do; once the disk takes files again it captures and trains again.
 func TestDiskTakesNothing(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: runs without the race detector")
-	}
+	withoutRace(t)
 	for _, tt := range []struct {
 		name, said string
 		break_     func(t *testing.T, dir string) (mend func())
@@ -123,9 +121,7 @@ func coverDisk(t *testing.T, dir string) func() {
 // and comes back. Packets are counted as what they are meanwhile, and there is
 // no storm: never more on the wire than the rate and the guard's bound allow.
 func TestServersDieAndComeBack(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: runs without the race detector")
-	}
+	withoutRace(t)
 	d := mustDaemon(t, nil)
 	d.train(t)
 	must(t, d.network.StopServers(t.Context()))
@@ -164,9 +160,7 @@ func TestServersDieAndComeBack(t *testing.T) {
 // vanishes at last: the daemon goes on while it can, and ends with the reason
 // where its programs are gone, for its manager to start it again.
 func TestInterfacesChange(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: runs without the race detector")
-	}
+	withoutRace(t)
 	d := mustDaemon(t, nil)
 	d.train(t)
 	said := func(text string) {
@@ -204,9 +198,7 @@ const killsVar = "PACGAN_KILLS"
 // moments while it captures, trains and injects: what was acknowledged is
 // there, nothing torn is read, and it goes on.
 func TestKilledAtAnyMoment(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: runs without the race detector")
-	}
+	withoutRace(t)
 	kills := 4
 	if text := os.Getenv(killsVar); text != "" {
 		var err error
