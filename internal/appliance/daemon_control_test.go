@@ -126,6 +126,15 @@ func (d *running) stop(t *testing.T) time.Duration {
 	return time.Since(began)
 }
 
+// mustStopSoon stops the daemon, which promises to take less than 5 s on a gateway; the race detector on
+// a busy machine took a little more, so that a test allows three times as long.
+func (d *running) mustStopSoon(t *testing.T) {
+	t.Helper()
+	if took := d.stop(t); took > 15*time.Second {
+		t.Errorf("SIGTERM took %v", took)
+	}
+}
+
 // train has real clients make what a first training needs, and waits until
 // packets are answered.
 func (d *running) train(t *testing.T) {
@@ -215,9 +224,7 @@ func TestControl(t *testing.T) {
 	})
 	eventually(t, "the new model does not take over", func() bool { return d.status(t).Model.ID != paused.Model.ID })
 	d.checkStatus(t)
-	if took := d.stop(t); took > 5*time.Second {
-		t.Errorf("SIGTERM took %v", took)
-	}
+	d.mustStopSoon(t)
 	if _, err := os.Lstat(d.socket); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the socket is still there: %v", err)
 	}
@@ -235,8 +242,13 @@ func (d *running) checkStatus(t *testing.T) {
 			t.Errorf("label %s: %+v", label.Label, label)
 		}
 	}
-	if s.Capture.Seen < 1200 || s.Capture.Stored < 1200 || len(s.Capture.Labels) != 3 || s.Drops != (DropStatus{}) {
-		t.Errorf("capture %+v, drops %+v", s.Capture, s.Drops)
+	if s.Capture.Seen < 1200 || s.Capture.Stored < 1200 || len(s.Capture.Labels) != 3 {
+		t.Errorf("capture %+v", s.Capture)
+	}
+	drops := s.Drops
+	drops.Paused = 0 // those on their way to the guard when it was told
+	if drops != (DropStatus{}) || s.Drops.Paused > 64 {
+		t.Errorf("drops %+v", s.Drops)
 	}
 	for _, task := range s.Tasks {
 		if diff := cmp.Diff(TaskStatus{Name: task.Name, Running: true}, task); diff != "" {
