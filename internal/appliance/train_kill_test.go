@@ -30,7 +30,7 @@ func TestKilledTraining(t *testing.T) {
 	pcap := filepath.Join(dir, "dns.pcap")
 	mustWritePcap(t, pcap, 40, 0)
 	args := func(out string) []string {
-		return []string{"train", "--label", "dns=" + pcap, "--out", filepath.Join(dir, out), "--steps", "60", "--threads", "1", "--seed", "5", "--json",
+		return []string{"train", "--label", "dns=" + pcap, "--out", filepath.Join(dir, out), "--steps", "80", "--threads", "1", "--seed", "5", "--json",
 			"--save-every", "1ns", "--resume"}
 	}
 	must(t, exec.Command("/proc/self/exe", args("whole")...).Run())
@@ -38,9 +38,9 @@ func TestKilledTraining(t *testing.T) {
 	rng := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0)) // the moments are the processes', not the seed's
 	resumed := 0
 	for range kills {
-		steps, most := rng.IntN(4), 50*time.Millisecond
+		steps, most := rng.IntN(3), 50*time.Millisecond
 		if steps == 0 {
-			most = time.Second
+			most = 300 * time.Millisecond // all of them together are not to reach the training's end
 		}
 		if killTraining(t, args("killed"), steps, time.Duration(rng.Int64N(int64(most)))) > 0 {
 			resumed++
