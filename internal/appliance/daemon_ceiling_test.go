@@ -24,6 +24,7 @@ func ceilings(s Status) (decided, answered []uint64) {
 // TestCeiling injects captured packets between generated ones: they are
 // counted apart, and answered as long as the servers answer.
 func TestCeiling(t *testing.T) {
+	withoutRace(t)
 	d := mustDaemon(t, nil)
 	d.train(t)
 	var first Status // the new model's trial had controls of its own

@@ -75,6 +75,7 @@ func (d *running) poison(t *testing.T) (kept string) {
 // TestGateOnTheWire trains a first model, a worse one and a better one, and
 // one while no server answers. The canary decides which of them take over.
 func TestGateOnTheWire(t *testing.T) {
+	withoutRace(t)
 	d := mustDaemon(t, nil)
 	models := filepath.Join(d.cfg.State.Dir, modelsDir)
 	known := map[string]bool{}

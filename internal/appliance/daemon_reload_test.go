@@ -155,6 +155,7 @@ func (d *running) checkGoesOn(t *testing.T, before, after Status) {
 // TestReloadIsTakenBack has a late step fail: the labels' places run out when
 // the allow-list has been changed already.
 func TestReloadIsTakenBack(t *testing.T) {
+	withoutRace(t)
 	d := mustDaemon(t, nil)
 	good := d.cfg
 	other := func(prefix string) func(*config.Config) {

@@ -78,6 +78,7 @@ func TestStopInFullSwing(t *testing.T) {
 // TestPauseOutlivesTheDaemon restarts a paused one, after an end in order and
 // after kill -9: nothing is injected before resume, not even one packet.
 func TestPauseOutlivesTheDaemon(t *testing.T) {
+	withoutRace(t)
 	d := mustDaemon(t, nil)
 	d.train(t)
 	d.mustDo(t, "paused: nothing is injected until resume", "pause")

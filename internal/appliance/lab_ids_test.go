@@ -18,7 +18,7 @@ import (
 // the truth. What it flags of real packets it flags of generated ones, and
 // nothing else.
 func TestLabScoresItsSensor(t *testing.T) {
-	withRace(t)
+	withoutRace(t)
 	labtest.RequireRoot(t)
 	labtest.RequireProgram(t, "suricata")
 	t.Setenv(asProgram, "1")

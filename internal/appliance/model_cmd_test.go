@@ -81,6 +81,7 @@ func TestModelCommands(t *testing.T) {
 
 // TestModelCommandsOfADaemon change what a running daemon injects from at once.
 func TestModelCommandsOfADaemon(t *testing.T) {
+	withoutRace(t)
 	d := mustDaemon(t, nil)
 	known := map[string]bool{}
 	d.train(t)
