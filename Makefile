@@ -67,7 +67,7 @@ test check: deps systree generate-check lint
 test-arm64:
 	@scripts/deps.sh $(DEPS_ARM64)
 	GOARCH=arm64 $(GO) build $(PACKAGES)
-	GOARCH=arm64 $(GO) test -short -timeout 20m -exec qemu-aarch64-static ./internal/sgemm ./internal/encoding ./internal/model
+	GOARCH=arm64 $(GO) test -short -timeout 20m -exec qemu-aarch64-static ./internal/sgemm ./internal/vec ./internal/encoding ./internal/model
 
 # Debian's kernel 6.1, which internal/oldkernel boots: PACGAN_OLD_KERNEL='$(CURDIR)/build/old-kernel'
 old-kernel: deps
