@@ -10,8 +10,8 @@ import (
 	"pacgan-appliance/internal/train"
 )
 
-// generating draws GETs, from a model of a recipe that was trained for a step: how good it is does not change how long
-// it takes. Theirs builds them from tables, as one would without a generator.
+// generating draws GETs, from a model of a recipe that was trained for a step, its network's weights made up: how good it is
+// does not change how long it takes. Theirs builds them from tables, as one would without a generator.
 func generating(recipe model.Recipe) func() (ours, theirs func() error, err error) {
 	return func() (ours, theirs func() error, err error) {
 		const label = "http"
@@ -26,6 +26,9 @@ func generating(recipe model.Recipe) func() (ours, theirs func() error, err erro
 		r, err := train.Train(context.Background(), train.Data{{Label: label, Packets: packets}}, train.Options{Recipe: recipe, Steps: 1, Seed: 1})
 		if err != nil {
 			return nil, nil, err
+		}
+		if r.Model.Net != nil {
+			makeUp(r.Model.Net)
 		}
 		s, err := r.Model.NewSampler(label, 1)
 		if err != nil {

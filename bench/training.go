@@ -187,12 +187,7 @@ func paperGenerate() (func() error, error) {
 	if err != nil {
 		return nil, err
 	}
-	rng := rand.New(rand.NewPCG(1, 2))
-	for _, w := range net.Weights {
-		for i := range w {
-			w[i] = rng.Float32() / 16
-		}
-	}
+	makeUp(net)
 	s, err := (&model.Model{Recipe: model.RecipePaper, Labels: []string{label}, Geometry: g, Net: net}).NewSampler(label, 1)
 	if err != nil {
 		return nil, err
@@ -206,4 +201,14 @@ func paperGenerate() (func() error, error) {
 		}
 		return nil
 	}, nil
+}
+
+// makeUp gives a network weights that are no variance below 0, and not all 0: without any it would not be run.
+func makeUp(n *model.Net) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for _, w := range n.Weights {
+		for i := range w {
+			w[i] = rng.Float32() / 16
+		}
+	}
 }

@@ -41,11 +41,13 @@ func (f *forward) deconv(l *boundLayer, in, out []float32) {
 		if l.Stride != 2 {
 			f.multiply(l.weight, n*rows, inner, outer, x, product)
 			l.scatter(product, y)
+			l.finish(y)
 			continue
 		}
 		windows := f.windows[:n*rows*inner]
 		l.gather(x, windows)
 		f.multiply(l.weight, n*rows, inner, outer, windows, product)
+		l.finish(product)
 		l.place(product, y)
 	}
 }

@@ -2,8 +2,10 @@ package model
 
 import (
 	"math"
+	"slices"
 
 	"pacgan-appliance/internal/sgemm"
+	"pacgan-appliance/internal/vec"
 )
 
 // forward runs a convolutional generator on batches, with buffers of its own: it allocates nothing
@@ -29,18 +31,15 @@ const maxBuffer = 1 << 22
 type boundLayer struct {
 	Layer
 	weight       []float32
-	scale, shift []float32 // nil: 1, 0
+	scale, shift []float32 // nil: 1, 0; repeated for all channels of a few pixels, which finish does at once
 	images       int       // Deconv: images in one product
 }
 
 // newForward returns a forward pass for batches of up to batch inputs, fewer where the network is
 // so large that its outputs would not fit in maxBuffer.
 func newForward(n *Net, batch int) *forward {
-	widest, windows, product := 0, 0, 0
-	for _, l := range n.Arch.Layers() {
-		widest = max(widest, l.Out.Len())
-	}
-	batch = max(1, min(batch, maxBuffer/widest))
+	windows, product, widest := 0, 0, widestOf(n.Arch)
+	batch = batchOf(n.Arch, batch)
 	f := &forward{batch: batch, input: make([]float32, batch*n.Arch.Inputs())}
 	weights := n.Weights
 	for _, l := range n.Arch.Layers() {
@@ -60,17 +59,34 @@ func newForward(n *Net, batch int) *forward {
 	return f
 }
 
+// batchOf is how many inputs are taken at once where batch would be best.
+func batchOf(a Arch, batch int) int { return max(1, min(batch, maxBuffer/widestOf(a))) }
+
+// widestOf is the length of the largest layer's output.
+func widestOf(a Arch) int {
+	widest := 0
+	for _, l := range a.Layers() {
+		widest = max(widest, l.Out.Len())
+	}
+	return widest
+}
+
 // bind joins a layer and its tensors: normalisation and bias become one scale and shift.
 func bind(l Layer, tensors [][]float32) boundLayer {
 	b := boundLayer{Layer: l}
 	if l.Kind != BlockMean {
 		b.weight, tensors = tensors[0], tensors[1:]
 	}
-	if l.Kind == Deconv && l.Stride == 2 {
+	pixels := l.Out.W // of a row
+	switch {
+	case l.Kind == Dense:
+		pixels = 1 // its channels are all of its outputs
+	case l.Kind == Deconv && l.Stride == 2:
 		b.weight = windowWeights(b.weight, l.In.C, l.Out.C)
+		pixels = 4 // of a block
 	}
 	if l.Bias {
-		b.shift, tensors = tensors[0], tensors[1:]
+		b.shift, tensors = slices.Repeat(tensors[0], pixels), tensors[1:]
 	}
 	if l.Norm {
 		gamma, beta, mean, variance := tensors[0], tensors[1], tensors[2], tensors[3]
@@ -79,6 +95,7 @@ func bind(l Layer, tensors [][]float32) boundLayer {
 			b.scale[c] = gamma[c] / float32(math.Sqrt(float64(variance[c])+NormEpsilon))
 			b.shift[c] = beta[c] - b.scale[c]*mean[c]
 		}
+		b.scale, b.shift = slices.Repeat(b.scale, pixels), slices.Repeat(b.shift, pixels)
 	}
 	return b
 }
@@ -92,14 +109,15 @@ func (f *forward) run() []float32 {
 		switch l.Kind {
 		case Dense:
 			f.multiply(l.weight, f.batch, l.In.Len(), l.Out.Len(), in, out)
+			l.finish(out)
 		case Pointwise:
 			f.multiply(l.weight, f.batch*l.In.H*l.In.W, l.In.C, l.Out.C, in, out)
+			l.finish(out)
 		case BlockMean:
 			l.blockMean(in, out)
 		case Deconv:
 			f.deconv(l, in, out)
 		}
-		l.finish(out)
 		in = out
 		f.front, f.back = f.back, f.front
 	}
@@ -111,37 +129,34 @@ func (f *forward) multiply(weight []float32, rows, inner, outer int, in, out []f
 	f.gemm.Gemm(false, false, rows, outer, inner, 1, in, inner, weight, outer, 0, out, outer)
 }
 
-// finish scales, shifts and activates the outputs, whose last axis is the channel.
+// finish scales, shifts and activates outputs, whose last axis is the channel. Each is on its own, so they may lie in any
+// order, as many pixels in a row as bind repeated the channels for.
 func (l *boundLayer) finish(out []float32) {
-	channels := l.Out.C
-	if l.Kind == Dense {
-		channels = l.Out.Len()
+	if l.shift == nil {
+		l.activate(out)
+		return
 	}
-	for ; len(out) > 0; out = out[channels:] {
-		row := out[:channels]
+	for ; len(out) > 0; out = out[len(l.shift):] {
+		row := out[:len(l.shift)]
 		if l.scale != nil {
-			for c, s := range l.scale[:len(row)] {
-				row[c] *= s
-			}
+			vec.Mul(row, row, l.scale)
 		}
-		if l.shift != nil {
-			for c, s := range l.shift[:len(row)] {
-				row[c] += s
-			}
+		if l.Act == LeakyReLU {
+			vec.AddGate(row, l.Slope, row, l.shift)
+			continue
 		}
+		vec.Add(row, row, l.shift)
 		l.activate(row)
 	}
 }
 
-func (l *boundLayer) activate(row []float32) {
+func (l *boundLayer) activate(x []float32) {
 	switch l.Act {
 	case LeakyReLU:
-		for c, x := range row {
-			row[c] = max(x, l.Slope*x) // Slope < 1
-		}
+		vec.Gate(x, l.Slope, x, x)
 	case Tanh:
-		for c, x := range row {
-			row[c] = float32(math.Tanh(float64(x)))
+		for i, v := range x {
+			x[i] = float32(math.Tanh(float64(v)))
 		}
 	}
 }
@@ -153,11 +168,7 @@ func (l *boundLayer) blockMean(in, out []float32) {
 	for ; len(in) > 0; in, out = in[l.In.Len():], out[l.Out.Len():] {
 		for r := range l.In.H {
 			for c := range l.In.W {
-				src := in[(r*l.In.W+c)*l.In.C:][:l.In.C]
-				dst := out[(r/l.Stride*l.Out.W+c/l.Stride)*l.Out.C:][:l.In.C]
-				for i, x := range src {
-					dst[i] += share * x
-				}
+				vec.AddScaled(out[(r/l.Stride*l.Out.W+c/l.Stride)*l.Out.C:][:l.In.C], share, in[(r*l.In.W+c)*l.In.C:])
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"slices"
 
 	"pacgan-appliance/internal/encoding"
 )
@@ -231,6 +232,17 @@ func NewNet(a Arch) (*Net, error) {
 		n.Weights = append(n.Weights, make([]float32, t.Len()))
 	}
 	return n, nil
+}
+
+// silent reports whether all outputs are 0, whatever goes in: recipe gan's network is so until it has been trained, and that
+// state is what validation often chooses.
+func (n *Net) silent() bool {
+	layers := n.Arch.Layers()
+	last := layers[len(layers)-1]
+	if last.Kind != Pointwise || last.Bias || last.Norm {
+		return false
+	}
+	return !slices.ContainsFunc(n.Weights[len(n.Weights)-1], func(w float32) bool { return w != 0 })
 }
 
 // Len is the number of elements.

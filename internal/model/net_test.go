@@ -210,7 +210,7 @@ func TestLargeNetworksTakeSmallBatches(t *testing.T) {
 func BenchmarkForward(b *testing.B) {
 	for _, a := range []Arch{GateArch(encoding.Paper(), 3), PaperArch(encoding.Paper(), 1, 64)} {
 		b.Run(string(a.Kind), func(b *testing.B) {
-			f := newForward(mustNet(b, a, 1), netBatch)
+			f := newForward(mustNet(b, a, 1), gateBatch)
 			b.ReportAllocs()
 			for b.Loop() {
 				f.run()

@@ -9,9 +9,13 @@ import (
 	"slices"
 )
 
-// netBatch is how many noise vectors the convolutional generator takes at once:
-// as fast as 64, in a quarter of their memory, which every sampler has for itself.
-const netBatch = 16
+// How many noise vectors a convolutional generator takes at once. The one of recipe gan is as fast with 16 as with 64, in a
+// quarter of the memory, which every sampler has for itself; the paper's reads 50 MB of weights each time. A gan's packets depend on
+// it, as the noise of a batch is drawn before its packets.
+const (
+	gateBatch  = 16
+	paperBatch = 64
+)
 
 // Sampler draws packets of one label from a model. Samplers are independent of each other: the same
 // model, label and seed give the same packets, whatever else is drawn. A sampler is for one goroutine.
@@ -30,9 +34,10 @@ type Sampler struct {
 	base   []float32 // recipe gan: [place in forest.Value] logit without bias and network
 	weight []float64 // room for a node's values
 
-	net     *forward  // recipes gan and paper
-	outputs []float32 // of the network's last batch, not used up yet
-	output  int       // length of one packet's outputs
+	net     *forward  // recipes gan and paper; nil where all that it says is 0
+	input   []float32 // of the network: a batch of noise and labels
+	left    int       // packets of the last batch that are not drawn yet
+	outputs []float32 // of these packets
 }
 
 // NewSampler returns a sampler for one label of the model. The model must be valid, as loaded ones
@@ -48,9 +53,10 @@ func (m *Model) NewSampler(label string, seed uint64) (*Sampler, error) {
 	}
 	switch m.Recipe {
 	case RecipeTree:
-	case RecipeGAN, RecipePaper:
-		s.net = newForward(m.Net, netBatch)
-		s.output = m.Net.Arch.Outputs().Len()
+	case RecipeGAN:
+		s.wire(gateBatch)
+	case RecipePaper:
+		s.wire(paperBatch)
 	default:
 		return nil, fmt.Errorf("sample from recipe %q: must be %q, %q or %q", m.Recipe, RecipeTree, RecipeGAN, RecipePaper)
 	}
@@ -61,6 +67,17 @@ func (m *Model) NewSampler(label string, seed uint64) (*Sampler, error) {
 		s.base = m.Gate.logits(s.forest, index)
 	}
 	return s, nil
+}
+
+// wire prepares the network.
+func (s *Sampler) wire(batch int) {
+	net := s.model.Net
+	if net.silent() {
+		s.input = make([]float32, batchOf(net.Arch, batch)*net.Arch.Inputs())
+		return
+	}
+	s.net = newForward(net, batch)
+	s.input = s.net.input
 }
 
 // plant prepares drawing from a label's trees.
@@ -111,7 +128,7 @@ func (s *Sampler) Next(dst []byte) ([]byte, error) {
 		at := first
 		switch {
 		case end-first == 1: // nothing to decide
-		case logits == nil || s.forest.Slots[slot].Kind == SlotWidth:
+		case s.recipe == RecipeTree || s.forest.Slots[slot].Kind == SlotWidth:
 			at += int32(s.pick(s.upTo[first:end]))
 		default:
 			at += int32(s.pickLogits(int(slot), node, logits))
@@ -186,26 +203,32 @@ func (s *Sampler) nextPaper(dst []byte) ([]byte, error) {
 }
 
 // nextOutput returns the network's outputs for the next packet, after a new batch where the last is
-// used up: logits [digit][16], or the paper's matrix with values 0..16w.
+// used up: logits [digit][16], nil if all are 0, or the paper's matrix with values 0..16w. A silent network's noise is drawn all
+// the same: what comes after it does not depend on how the network is run.
 func (s *Sampler) nextOutput() []float32 {
-	if len(s.outputs) == 0 {
+	if s.left == 0 {
+		s.left = len(s.input) / s.model.Net.Arch.Inputs()
 		s.fillInput()
-		s.outputs = s.net.run()
+		if s.net != nil {
+			s.outputs = s.net.run()
+		}
 		if s.recipe == RecipePaper {
 			for i, v := range s.outputs {
 				s.outputs[i] = s.model.Geometry.FromUnit(v)
 			}
 		}
 	}
-	next := s.outputs[:s.output]
-	s.outputs = s.outputs[s.output:]
+	one := len(s.outputs) / s.left
+	s.left--
+	next := s.outputs[:one]
+	s.outputs = s.outputs[one:]
 	return next
 }
 
 // fillInput draws the noise of a batch and sets the label.
 func (s *Sampler) fillInput() {
 	arch := s.model.Net.Arch
-	for in := s.net.input; len(in) > 0; in = in[arch.Inputs():] {
+	for in := s.input; len(in) > 0; in = in[arch.Inputs():] {
 		row := in[:arch.Inputs()]
 		for i := range arch.Noise {
 			row[i] = float32(s.rng.NormFloat64())

@@ -274,7 +274,7 @@ func TestPaperDecodes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s.outputs = matrix // as if the network had made it
+			s.outputs, s.left = matrix, 1 // as if the network had made it
 			got, err := s.Next([]byte{0xff})
 			if diff := cmp.Diff(append([]byte{0xff}, tt.want...), got); diff != "" || err != nil {
 				t.Errorf("error %v (-want +got):\n%s", err, diff)
@@ -329,7 +329,7 @@ func TestNextDoesNotAllocate(t *testing.T) {
 		t.Run(string(recipe), func(t *testing.T) {
 			s := mustSampler(t, mustModel(t, recipe), "ping", 1)
 			buffer := make([]byte, 0, 64)
-			allocs := testing.AllocsPerRun(3*netBatch, func() { buffer, _ = s.Next(buffer[:0]) })
+			allocs := testing.AllocsPerRun(3*paperBatch, func() { buffer, _ = s.Next(buffer[:0]) })
 			if allocs != 0 {
 				t.Errorf("%v allocations a packet, want 0", allocs)
 			}
