@@ -4,6 +4,7 @@ package webtest
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
@@ -21,7 +23,7 @@ import (
 
 // Patience is how long a browser may take over all of a test, on a machine
 // that is busy.
-const Patience = 90 * time.Second
+const Patience = 3 * time.Minute
 
 // Browser is a Chromium without a window, with one page. Its methods fail the
 // test when the browser does.
@@ -125,8 +127,19 @@ func (b *Browser) NoScripts() {
 // Click clicks the first element that a CSS selector names.
 func (b *Browser) Click(selector string) { b.do(chromedp.Click(chromedp.CSS(selector))) }
 
-// HTML is the page as it is now, scripts or not.
-func (b *Browser) HTML() string { return run(b, chromedp.OuterHTML(chromedp.CSS("html"))) }
+// HTML is the page as it is now, scripts or not. What the browser cannot read because the page is just being
+// replaced, by a refresh of its own, is read again.
+func (b *Browser) HTML() string {
+	b.tb.Helper()
+	for {
+		html, err := chromedp.Run(b.ctx, chromedp.OuterHTML(chromedp.CSS("html")))
+		if refused := new(cdproto.Error); err == nil {
+			return html
+		} else if !errors.As(err, &refused) || b.ctx.Err() != nil {
+			b.tb.Fatalf("browser: %v", err)
+		}
+	}
+}
 
 // Texts are the texts of the elements that a CSS selector names, as they are
 // shown, each on one line.
