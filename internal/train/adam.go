@@ -6,6 +6,8 @@ import (
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
+
+	"pacgan-appliance/internal/vec"
 )
 
 // param is one trained matrix. Every graph that uses it reads this same value.
@@ -65,23 +67,13 @@ func (a *adam) step(grads gorgonia.Nodes) error {
 		if len(grad) != len(w) {
 			return fmt.Errorf("gradient of %s has %d values, want %d", p.name, len(grad), len(w))
 		}
-		parallel(a.threads, len(w), len(w), func(lo, hi int) {
-			a.update(w[lo:hi], m[lo:hi], v[lo:hi], grad[lo:hi], p.decay, a.rate*unbias1, unbias2)
-		})
+		s := vec.AdamStep{
+			Decay: p.decay, Keep1: a.beta1, Take1: 1 - a.beta1, Keep2: a.beta2, Take2: 1 - a.beta2,
+			Rate: a.rate * unbias1, Unbias2: unbias2, Epsilon: epsilon,
+		}
+		parallel(a.threads, len(w), len(w), func(lo, hi int) { s.Do(w[lo:hi], m[lo:hi], v[lo:hi], grad[lo:hi]) })
 	}
 	return nil
-}
-
-// update is step on a range of one parameter; slices of one length let the compiler drop the bounds checks.
-func (a *adam) update(w, m, v, grad []float32, decay, rate, unbias2 float32) {
-	m, v, grad = m[:len(w)], v[:len(w)], grad[:len(w)]
-	keep1, take1, keep2, take2 := a.beta1, 1-a.beta1, a.beta2, 1-a.beta2
-	for i, x := range w {
-		g := grad[i] + decay*x
-		m[i] = keep1*m[i] + take1*g
-		v[i] = keep2*v[i] + take2*g*g
-		w[i] = x - rate*m[i]/(float32(math.Sqrt(float64(v[i]*unbias2)))+epsilon)
-	}
 }
 
 // average is the exponential moving average of parameters; what a GAN's generator is sampled with.
@@ -107,9 +99,6 @@ func (a *average) update() {
 	t := float32(a.steps)
 	keep := min(a.decay, (1+t)/(10+t))
 	for i, p := range a.params {
-		avg := a.values[i]
-		for j, x := range data(p.value) {
-			avg[j] += (1 - keep) * (x - avg[j])
-		}
+		vec.Lerp(a.values[i], 1-keep, data(p.value))
 	}
 }

@@ -77,7 +77,7 @@ func TestPenaltyGradients(t *testing.T) {
 			)
 			g, err := newGraph(1, func(g *graph) {
 				score, d := c.graph(g, g.input("x", x), g.input("labels", labels), g.input("one", one))
-				squares = g.sumAll(g.mul(d, d))
+				squares = g.keep(g.sumAll(g.mul(d, d)))
 				loss = g.add(g.scale(1e-3, 0, g.mean(score)), g.add(squares, g.scale(10, 0, g.gradientPenalty(d))))
 				grads = g.gradients(loss, g.paramNodes(c.params))
 			})

@@ -122,7 +122,7 @@ func (g *gan) buildGenerator(c *critic, trained []*param) (err error) {
 		net := g.generator.forward(gr, gr.input("noise", g.noise))
 		batch, width := dims(net)
 		bias := gr.matmul(product{m: batch, n: width, k: len(g.split.labels)}, y, gr.param(g.bias), batch, width)
-		g.fake = g.decoder.decode(gr, gr.add(net, bias), gr.param(g.theta))
+		g.fake = gr.keep(g.decoder.decode(gr, gr.add(net, bias), gr.param(g.theta)))
 		score := c.judge(gr, g.fake, y).score
 		l.loss = gr.add(gr.scale(-1, 0, gr.mean(score)), gr.scale(ganNetPenalty, 0, gr.mean(gr.mul(net, net))))
 		l.grads = gr.gradients(l.loss, gr.paramNodes(trained))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -12,18 +11,23 @@ import (
 	"pacgan-appliance/internal/sgemm"
 )
 
-// graph builds one gorgonia expression graph out of ops and runs it on a tape machine.
+// graph builds one gorgonia expression graph out of ops, and computes it.
 //
 // Nodes are matrices; an image batch is [batch x height*width*channels] (NHWC), so that a convolution is im2col and
 // one matrix product without transposes. Building panics with a buildError, which build turns into an error.
+//
+// gorgonia differentiates the graph; it is computed by the graph's own tape, since gorgonia's tape machine also
+// computes gradients that nobody asked for, and holds every value until the end.
 type graph struct {
-	scratch *scratch
 	expr    *gorgonia.ExprGraph
 	gemm    *sgemm.Context
 	threads int
 	nextID  int
-	machine gorgonia.VM
 	inputs  map[string]*gorgonia.Node
+	nodes   gorgonia.Nodes // of ops that define asked for, not differentiation
+	kept    gorgonia.Nodes
+	derives bool // differentiation is under way
+	tape    []*op
 }
 
 // buildError is what building a graph panics with: shapes that do not fit, or gorgonia's refusal.
@@ -40,58 +44,46 @@ func catch(err *error) {
 	}
 }
 
-// newGraph builds a graph by calling define and compiles it; keep are the nodes whose values are read afterwards.
+// newGraph builds a graph by calling define and compiles it. After a run there are values of the gradients, of nodes that
+// no other node reads, and of those that define gave to keep.
 func newGraph(threads int, define func(g *graph)) (g *graph, err error) {
 	return newGraphIn(&scratch{}, threads, define)
 }
 
-// newGraphIn is newGraph with outputs in memory that graphs share which run in turns: the next one to run overwrites
+// newGraphIn is newGraph with values in memory that graphs share which run in turns: the next one to run overwrites
 // what the last one computed.
 func newGraphIn(memory *scratch, threads int, define func(g *graph)) (g *graph, err error) {
 	defer catch(&err)
-	memory.free = slices.Clone(memory.all)
 	g = &graph{
-		scratch: memory, expr: gorgonia.NewGraph(), gemm: &sgemm.Context{Threads: threads}, threads: threads,
+		expr: gorgonia.NewGraph(), gemm: &sgemm.Context{Threads: threads}, threads: threads,
 		inputs: map[string]*gorgonia.Node{},
 	}
 	define(g)
-	g.machine = gorgonia.NewTapeMachine(g.expr)
+	g.compile(memory)
 	return g, nil
 }
 
-// run computes every node of the graph from the values that its inputs hold now.
-func (g *graph) run(ctx context.Context) error {
+// run computes the graph from the values that its inputs hold now.
+func (g *graph) run(ctx context.Context) (err error) {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	g.machine.Reset() // without it a second RunAll does nothing and returns nil
-	if err := g.machine.RunAll(); err != nil {
-		return fmt.Errorf("run graph: %w", err)
+	var o *op
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("run graph: %v: %v", o, r)
+		}
+	}()
+	for _, o = range g.tape {
+		o.run(o.out, o.in)
 	}
 	return nil
 }
 
-// scratch is memory for the outputs of ops.
-type scratch struct {
-	all  [][]float32
-	free [][]float32 // what the graph that is being built does not use yet
-}
-
-// matrix returns a matrix in the smallest piece of memory that is free and large enough, or in a new one.
-func (s *scratch) matrix(rows, cols int) *tensor.Dense {
-	best := -1
-	for i, piece := range s.free {
-		if len(piece) >= rows*cols && (best < 0 || len(piece) < len(s.free[best])) {
-			best = i
-		}
-	}
-	if best < 0 {
-		s.all = append(s.all, make([]float32, rows*cols))
-		return tensor.New(tensor.WithShape(rows, cols), tensor.WithBacking(s.all[len(s.all)-1]))
-	}
-	piece := s.free[best][:rows*cols]
-	s.free = slices.Delete(s.free, best, best+1)
-	return tensor.New(tensor.WithShape(rows, cols), tensor.WithBacking(piece))
+// keep has a node's value kept until the end of a run, although other nodes read it.
+func (g *graph) keep(n *gorgonia.Node) *gorgonia.Node {
+	g.kept = append(g.kept, n)
+	return n
 }
 
 // input returns the node that reads t each time the graph runs; the same name gives the same node.
@@ -110,14 +102,23 @@ func (g *graph) input(name string, t *tensor.Dense) *gorgonia.Node {
 
 // apply adds an op with the given output shape and one gradient flag for each input.
 func (g *graph) apply(name string, rows, cols int, diff []bool, run kernel, pull pullback, in ...*gorgonia.Node) *gorgonia.Node {
+	return g.attach(&op{name: name, rows: rows, cols: cols, diff: diff, run: run, pull: pull}, in...)
+}
+
+// elementwise is apply for ops whose output may lie where an input does.
+func (g *graph) elementwise(name string, rows, cols int, diff []bool, run kernel, pull pullback, in ...*gorgonia.Node) *gorgonia.Node {
+	return g.attach(&op{name: name, rows: rows, cols: cols, diff: diff, run: run, pull: pull, inPlace: true}, in...)
+}
+
+func (g *graph) attach(o *op, in ...*gorgonia.Node) *gorgonia.Node {
 	g.nextID++
-	o := &op{
-		name: name, id: g.nextID, rows: rows, cols: cols, diff: diff, run: run, pull: pull,
-		out: g.scratch.matrix(rows, cols), in: make([][]float32, len(in)),
-	}
+	o.id = g.nextID
 	n, err := gorgonia.ApplyOp(o, in...)
 	if err != nil {
 		panic(buildError{fmt.Errorf("%v: %w", o, err)})
+	}
+	if !g.derives {
+		g.nodes = append(g.nodes, n)
 	}
 	return n
 }
@@ -128,10 +129,13 @@ func (g *graph) gradients(loss *gorgonia.Node, wrt gorgonia.Nodes) gorgonia.Node
 	rows, cols := dims(loss)
 	one := newMatrix(rows, cols)
 	fill(data(one), 1)
+	g.derives = true
+	defer func() { g.derives = false }()
 	grads, err := gorgonia.Backpropagate(gorgonia.Nodes{loss}, gorgonia.Nodes{g.input("dloss", one)}, wrt)
 	if err != nil {
 		panic(buildError{fmt.Errorf("differentiate: %w", err)})
 	}
+	g.kept = append(g.kept, grads...)
 	return grads
 }
 

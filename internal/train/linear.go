@@ -1,6 +1,10 @@
 package train
 
-import "gorgonia.org/gorgonia"
+import (
+	"gorgonia.org/gorgonia"
+
+	"pacgan-appliance/internal/vec"
+)
 
 // product describes C = op(A) op(B), C being m x n and the sum over k terms. Its matrices need not have the shape of
 // the nodes that hold them, only their size: [batch x h*w*c] is [batch*h*w x c].
@@ -124,9 +128,13 @@ func (v window) scatter(image, rows []float32) {
 				rows = rows[line:]
 				from, to, at := v.line(oy*v.stride+ky-v.pad, ox*v.stride-v.pad)
 				dst := image[at : at+to-from]
-				for i, x := range src[from:to] {
-					dst[i] += x
+				if len(dst) <= v.size { // a vector is no gain
+					for i, x := range src[from:to] {
+						dst[i] += x
+					}
+					continue
 				}
+				vec.Add(dst, dst, src[from:to])
 			}
 		}
 	}

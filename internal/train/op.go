@@ -10,10 +10,8 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// op is a gorgonia operation on float32 matrices that owns its output: the tape machine drops its registers on
-// every Reset, and allocating anew cost 116-222 MB of garbage a step.
-//
-// Its gradient is made of other ops, so graphs built from ops can be differentiated again.
+// op is a gorgonia operation on float32 matrices. Its gradient is made of other ops, so graphs built from ops can be
+// differentiated again.
 type op struct {
 	name       string
 	id         int // no two nodes of a graph merge: gorgonia tells ops apart by their hash alone
@@ -21,12 +19,14 @@ type op struct {
 	diff       []bool
 	run        kernel
 	pull       pullback
+	inPlace    bool // the output may lie where an input does that nobody else reads
 
-	out *tensor.Dense
-	in  [][]float32
+	// Set when its graph is compiled.
+	out, piece []float32 // piece begins with out
+	in         [][]float32
 }
 
-// kernel computes an op's output, which holds its last value when called, from its inputs; both are row-major.
+// kernel computes an op's output from its inputs; both are row-major. What the output holds when called is anything.
 type kernel func(out []float32, in [][]float32)
 
 // pullback returns the gradient with respect to each input, nil where there is none, given the output's gradient.
@@ -55,23 +55,9 @@ func (o *op) InferShape(...gorgonia.DimSizer) (tensor.Shape, error) {
 	return tensor.Shape{o.rows, o.cols}, nil
 }
 
-// Do implements gorgonia.Op. It recovers from panics, because the tape machine calls it in a goroutine of its
-// own, where a panic would end the process.
-func (o *op) Do(values ...gorgonia.Value) (v gorgonia.Value, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			v, err = nil, fmt.Errorf("%v: %v", o, r)
-		}
-	}()
-	for i, value := range values {
-		data, ok := value.Data().([]float32)
-		if !ok {
-			return nil, fmt.Errorf("%v: input %d is %T, want []float32", o, i, value.Data())
-		}
-		o.in[i] = data
-	}
-	o.run(data(o.out), o.in)
-	return o.out, nil
+// Do implements gorgonia.Op; it is graph.run that runs ops.
+func (o *op) Do(...gorgonia.Value) (gorgonia.Value, error) {
+	return nil, fmt.Errorf("%v is run by its graph alone", o)
 }
 
 // ReturnsPtr implements gorgonia.Op.

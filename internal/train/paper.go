@@ -78,7 +78,7 @@ func newPaper(_ context.Context, s *split, opts Options) (recipe, error) {
 func (p *paper) buildGenerator(c *paperCritic) (err error) {
 	l := &p.generatorStep
 	l.graph, err = newGraph(p.opts.Threads, func(g *graph) {
-		p.fake = p.generator.forward(g, g.input("noise", p.noise))
+		p.fake = g.keep(p.generator.forward(g, g.input("noise", p.noise)))
 		score := c.judge(g, p.fake, g.input("labels", p.labels)).score
 		l.loss = g.scale(-1, 0, g.mean(score))
 		l.grads = g.gradients(l.loss, g.paramNodes(p.generator.trained))

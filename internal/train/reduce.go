@@ -1,6 +1,10 @@
 package train
 
-import "gorgonia.org/gorgonia"
+import (
+	"gorgonia.org/gorgonia"
+
+	"pacgan-appliance/internal/vec"
+)
 
 // The reductions and their transposes, pairwise each other's gradient:
 //
@@ -19,9 +23,7 @@ func (g *graph) foldRows(p int, x *gorgonia.Node) *gorgonia.Node {
 			sum := out[lo:hi]
 			clear(sum)
 			for at := 0; at < len(in[0]); at += p {
-				for i, v := range in[0][at+lo : at+hi] {
-					sum[i] += v
-				}
+				vec.Add(sum, sum, in[0][at+lo:at+hi])
 			}
 		})
 	}
@@ -57,17 +59,14 @@ func (g *graph) addBias(x, b *gorgonia.Node) *gorgonia.Node {
 	run := func(out []float32, in [][]float32) {
 		parallel(g.threads, len(out)/p, len(out), func(lo, hi int) {
 			for at := lo * p; at < hi*p; at += p {
-				y, x := out[at:at+p], in[0][at:at+p]
-				for i, v := range in[1] {
-					y[i] = x[i] + v
-				}
+				vec.Add(out[at:at+p], in[0][at:at+p], in[1])
 			}
 		})
 	}
 	pull := func(_ gorgonia.Nodes, _, dout *gorgonia.Node) gorgonia.Nodes {
 		return gorgonia.Nodes{dout, g.foldRows(p, dout)}
 	}
-	return g.apply("addBias", rows, cols, []bool{true, true}, run, pull, x, b)
+	return g.elementwise("addBias", rows, cols, []bool{true, true}, run, pull, x, b)
 }
 
 // sumCols sums each row.

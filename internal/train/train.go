@@ -1,6 +1,6 @@
 // Package train fits generators to captured packets: the digit trees, the tree-gated adversarial generator, and the
 // paper's own. It is the only user of gorgonia: networks are graphs of our own operations, differentiated by
-// gorgonia and run on its tape machines. What it returns is plain data (package model); it draws no packets for the
+// gorgonia. What it returns is plain data (package model); it draws no packets for the
 // wire, and judges them only as far as choosing among its own checkpoints needs.
 package train
 
