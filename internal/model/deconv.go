@@ -5,18 +5,29 @@ package model
 // q = 0..w, by a matrix of the filter's values. So the windows are gathered as rows (what lies
 // outside the image is 0), one product gives all blocks, and the blocks are copied out.
 
-// windowWeights arranges a filter [cin][ky][kx][cout] as that matrix: row (u, v, cin) for the input
-// pixel (p-1+u, q-1+v), column (r, s, cout) for the output pixel (2p-1+r, 2q-1+s). From out = 2*in +
-// ky - 1 follows ky = r + 2 - 2u, and kx likewise.
-func windowWeights(filter []float32, cin, cout int) []float32 {
-	m := make([]float32, 0, len(filter))
+// WindowOrder is the order in which that matrix [2*2*cin x 2*2*cout] has a filter's values [cin][ky][kx][cout]: its value i is
+// the filter's WindowOrder[i]. Row (u, v, cin) is for the input pixel (p-1+u, q-1+v), column (r, s, cout) for the output pixel
+// (2p-1+r, 2q-1+s). From out = 2*in + ky - 1 follows ky = r + 2 - 2u, and kx likewise.
+func WindowOrder(cin, cout int) []int32 {
+	order := make([]int32, 0, Kernel*Kernel*cin*cout)
 	for uv := range 4 {
 		for c := range cin {
 			for rs := range 4 {
 				ky, kx := rs/2+2-2*(uv/2), rs%2+2-2*(uv%2)
-				m = append(m, filter[((c*Kernel+ky)*Kernel+kx)*cout:][:cout]...)
+				for o := range cout {
+					order = append(order, int32(((c*Kernel+ky)*Kernel+kx)*cout+o))
+				}
 			}
 		}
+	}
+	return order
+}
+
+// windowWeights arranges a filter so.
+func windowWeights(filter []float32, cin, cout int) []float32 {
+	m := make([]float32, len(filter))
+	for i, from := range WindowOrder(cin, cout) {
+		m[i] = filter[from]
 	}
 	return m
 }

@@ -51,28 +51,28 @@ func (c *critic) params() []*param {
 	return append(ps, c.embed.params()...)
 }
 
-// judged are a batch's scores and what each leaky ReLU saw, which inputGrad needs.
+// judged are a batch's scores and what each leaky ReLU returned, whose signs inputGrad needs.
 type judged struct {
 	score          *gorgonia.Node // [batch x 1]
-	a1, a2, a3, a4 *gorgonia.Node // before the leaky ReLUs
+	h1, h2, h3, h4 *gorgonia.Node
 }
 
 // judge scores x [batch x n*n] of the given labels, one-hot [batch x labels].
 func (c *critic) judge(g *graph, x, labels *gorgonia.Node) judged {
 	var j judged
-	j.a1 = c.conv1.forward(g, x)
-	j.a2 = c.conv2.forward(g, g.leaky(criticSlope, j.a1))
-	j.a3 = g.add(c.fc3.forward(g, g.leaky(criticSlope, j.a2)), c.embed.forward(g, labels))
-	j.a4 = c.fc4.forward(g, g.leaky(criticSlope, j.a3))
-	j.score = c.fc5.forward(g, g.leaky(criticSlope, j.a4))
+	j.h1 = g.leaky(criticSlope, c.conv1.forward(g, x))
+	j.h2 = g.leaky(criticSlope, c.conv2.forward(g, j.h1))
+	j.h3 = g.leaky(criticSlope, g.add(c.fc3.forward(g, j.h2), c.embed.forward(g, labels)))
+	j.h4 = g.leaky(criticSlope, c.fc4.forward(g, j.h3))
+	j.score = c.fc5.forward(g, j.h4)
 	return j
 }
 
 // inputGrad returns d score / d x for the first batch rows of what was judged: [batch x n*n]. one is a column of ones.
 func (c *critic) inputGrad(g *graph, j judged, one *gorgonia.Node) *gorgonia.Node {
 	d := c.fc5.back(g, one)
-	d = c.fc4.back(g, g.gate(criticSlope, j.a4, d))
-	d = c.fc3.back(g, g.gate(criticSlope, j.a3, d))
-	d = c.conv2.back(g, g.gate(criticSlope, j.a2, d))
-	return c.conv1.back(g, g.gate(criticSlope, j.a1, d))
+	d = c.fc4.back(g, g.gate(criticSlope, j.h4, d))
+	d = c.fc3.back(g, g.gate(criticSlope, j.h3, d))
+	d = c.conv2.back(g, g.gate(criticSlope, j.h2, d))
+	return c.conv1.back(g, g.gate(criticSlope, j.h1, d))
 }

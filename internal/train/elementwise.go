@@ -36,8 +36,16 @@ func (g *graph) gate(slope float32, x, d *gorgonia.Node) *gorgonia.Node {
 	return g.elementwise("gate", rows, cols, []bool{false, true}, run, pull, x, d)
 }
 
-// leaky returns leaky ReLU: x where x >= 0, else slope*x.
-func (g *graph) leaky(slope float32, x *gorgonia.Node) *gorgonia.Node { return g.gate(slope, x, x) }
+// leaky returns leaky ReLU: x where x >= 0, else slope*x. Its derivative follows from its output, which has x's sign, so that
+// x need not be kept.
+func (g *graph) leaky(slope float32, x *gorgonia.Node) *gorgonia.Node {
+	rows, cols := dims(x)
+	run := g.each(func(out []float32, in [][]float32) { vec.Gate(out, slope, in[0], in[0]) })
+	pull := func(_ gorgonia.Nodes, out, dout *gorgonia.Node) gorgonia.Nodes {
+		return gorgonia.Nodes{g.gate(slope, out, dout)}
+	}
+	return g.elementwise("leaky", rows, cols, []bool{true}, run, pull, x)
+}
 
 // add returns a + b.
 func (g *graph) add(a, b *gorgonia.Node) *gorgonia.Node {

@@ -1,7 +1,6 @@
 package train
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"strings"
@@ -101,11 +100,9 @@ func (gen *generator) layer(g *graph, l model.Layer, x *gorgonia.Node) *gorgonia
 		p := product{m: batch * pixels, n: channels, k: l.In.C}
 		x = g.matmul(p, x, gen.node(g, l, "weight"), batch, l.Out.Len())
 	case model.Deconv:
-		v := window{h: l.Out.H, w: l.Out.W, c: channels, size: model.Kernel, stride: l.Stride, pad: l.Pad, oh: l.In.H, ow: l.In.W}
-		rows := batch * l.In.H * l.In.W
-		x = g.col2im(v, g.matmul(product{m: rows, n: v.cols(), k: l.In.C}, x, gen.node(g, l, "weight"), rows, v.cols()))
+		x = g.deconv(l, x, gen.node(g, l, "weight"))
 	case model.BlockMean:
-		x = g.blockMean(l, x)
+		x = g.blockMean(l.In, l.Stride, x)
 	default:
 		g.failf("layer %s: kind %d is unknown", l.Name, l.Kind)
 	}
@@ -154,21 +151,4 @@ func activate(g *graph, l model.Layer, x *gorgonia.Node) *gorgonia.Node {
 		return g.tanh(x)
 	}
 	return x
-}
-
-// blockMean averages each block of Stride x Stride pixels, channel by channel: a convolution by hand, since im2col
-// groups exactly a block's pixels where windows do not overlap.
-func (g *graph) blockMean(l model.Layer, x *gorgonia.Node) *gorgonia.Node {
-	batch, _ := dims(x)
-	if l.Stride == 1 {
-		return x
-	}
-	v := window{h: l.In.H, w: l.In.W, c: l.In.C, size: l.Stride, stride: l.Stride, oh: l.Out.H, ow: l.Out.W}
-	pixels := l.Stride * l.Stride
-	average := newMatrix(v.cols(), l.Out.C) // [stride*stride*c x c]: 1/pixels where the channels are equal
-	for i := range v.cols() {
-		data(average)[i*l.Out.C+i%l.Out.C] = 1 / float32(pixels)
-	}
-	p := product{m: batch * v.oh * v.ow, n: l.Out.C, k: v.cols()}
-	return g.matmul(p, g.im2col(v, x), g.input(fmt.Sprintf("average %s", l.Name), average), batch, l.Out.Len())
 }

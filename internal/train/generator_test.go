@@ -20,7 +20,9 @@ func tinyArchs() map[string]model.Arch {
 	paper.Hidden, paper.Channels = 4, [3]int{3, 2, 2}
 	gate := model.GateArch(g, 2)
 	gate.Noise, gate.Channels = 3, [3]int{3, 2, 2}
-	return map[string]model.Arch{"gate": gate, "paper": paper}
+	wide := gate // its first deconvolution is not done by windows
+	wide.Channels = [3]int{fewChannels + 1, 2, 2}
+	return map[string]model.Arch{"gate": gate, "wide gate": wide, "paper": paper}
 }
 
 // TestForwardAgreesWithInference: the graph that is trained computes what package model samples with. Batch

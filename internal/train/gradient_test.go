@@ -7,6 +7,8 @@ import (
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
+
+	"pacgan-appliance/internal/model"
 )
 
 // randomMatrix returns values of both signs whose magnitude is between 0.3 and 1.3: far enough from 0 that a step of a
@@ -96,6 +98,7 @@ func TestGradients(t *testing.T) {
 	}
 	small := window{h: 6, w: 4, c: 2, size: 4, stride: 2, pad: 1, oh: 3, ow: 2}
 	same := window{h: 3, w: 4, c: 1, size: 4, stride: 1, pad: 1, oh: 3, ow: 4}
+	image := model.Size{H: 4, W: 2, C: 3}
 	type nodes = gorgonia.Nodes
 	type node = gorgonia.Node
 	tests := []struct {
@@ -119,6 +122,9 @@ func TestGradients(t *testing.T) {
 		{"im2col same", func(g *graph, in nodes) *node { return g.im2col(same, in[0]) }, []*tensor.Dense{m(2, 12)}},
 		{"col2im", func(g *graph, in nodes) *node { return g.col2im(small, in[0]) }, []*tensor.Dense{m(12, 32)}},
 		{"col2im same", func(g *graph, in nodes) *node { return g.col2im(same, in[0]) }, []*tensor.Dense{m(24, 16)}},
+		{"permute", func(g *graph, in nodes) *node { return g.permute([]int32{2, 0, 3, 5, 1, 4}, 3, 2, in[0]) }, []*tensor.Dense{m(2, 3)}},
+		{"blockMean", func(g *graph, in nodes) *node { return g.blockMean(image, 2, in[0]) }, []*tensor.Dense{m(2, 24)}},
+		{"blockSpread", func(g *graph, in nodes) *node { return g.blockSpread(image, 2, in[0]) }, []*tensor.Dense{m(2, 6)}},
 		{"gate", func(g *graph, in nodes) *node {
 			x := g.input("mask", m(5, 4))
 			return g.gate(0.2, x, in[0])

@@ -4,6 +4,8 @@ import (
 	"math"
 
 	"gorgonia.org/gorgonia"
+
+	"pacgan-appliance/internal/vec"
 )
 
 // moments are the mean and variance of each channel in the last batch that a batch normalisation saw.
@@ -19,11 +21,13 @@ func (g *graph) batchNorm(p int, epsilon float32, x *gorgonia.Node) (*gorgonia.N
 	s := moments{make([]float32, p), make([]float32, p)}
 	run := func(out []float32, in [][]float32) {
 		parallel(g.threads, p, len(out), func(lo, hi int) {
-			channelMoments(s.mean, s.variance, in[0], p, lo, hi)
+			s.take(in[0], lo, hi)
+			inverse := make([]float32, hi-lo)
+			for i := range inverse {
+				inverse[i] = inverseRoot(s.variance[lo+i] + epsilon)
+			}
 			for at := 0; at < len(out); at += p {
-				for c := lo; c < hi; c++ {
-					out[at+c] = (in[0][at+c] - s.mean[c]) * inverseRoot(s.variance[c]+epsilon)
-				}
+				vec.Normalise(out[at+lo:at+hi], in[0][at+lo:], s.mean[lo:], inverse)
 			}
 		})
 	}
@@ -42,40 +46,47 @@ func (g *graph) batchNormGrad(p int, epsilon float32, s moments, y, dy *gorgonia
 		y, dy := in[0], in[1]
 		n := float32(len(out) / p)
 		parallel(g.threads, p, len(out), func(lo, hi int) {
-			clear(meanDY[lo:hi])
-			clear(meanYDY[lo:hi])
+			sumDY, sumYDY := meanDY[lo:hi], meanYDY[lo:hi]
+			clear(sumDY)
+			clear(sumYDY)
 			for at := 0; at < len(out); at += p {
-				for c := lo; c < hi; c++ {
-					meanDY[c] += dy[at+c] / n
-					meanYDY[c] += y[at+c] * dy[at+c] / n
-				}
+				vec.Add(sumDY, sumDY, dy[at+lo:])
+				vec.AddProduct(sumYDY, y[at+lo:], dy[at+lo:])
+			}
+			vec.Affine(sumDY, 1/n, sumDY, 0)
+			inverse, along := make([]float32, hi-lo), make([]float32, hi-lo)
+			for i := range inverse {
+				inverse[i] = inverseRoot(s.variance[lo+i] + epsilon)
+				along[i] = -sumYDY[i] / n * inverse[i]
 			}
 			for at := 0; at < len(out); at += p {
-				for c := lo; c < hi; c++ {
-					out[at+c] = (dy[at+c] - meanDY[c] - y[at+c]*meanYDY[c]) * inverseRoot(s.variance[c]+epsilon)
-				}
+				vec.Normalise(out[at+lo:at+hi], dy[at+lo:], sumDY, inverse)
+				vec.AddProduct(out[at+lo:at+hi], y[at+lo:], along)
 			}
 		})
 	}
 	return g.apply("batchNormGrad", rows, cols, []bool{false, false}, run, nil, y, dy)
 }
 
-// channelMoments computes mean and variance of channels lo..hi-1 of x [n x p].
-func channelMoments(mean, variance, x []float32, p, lo, hi int) {
-	n := float32(len(x) / p)
-	clear(mean[lo:hi])
-	clear(variance[lo:hi])
-	for at := 0; at < len(x); at += p {
-		for c := lo; c < hi; c++ {
-			mean[c] += x[at+c] / n
-		}
+// take computes the moments of channels lo..hi-1 of x [n x channels].
+func (s moments) take(x []float32, lo, hi int) {
+	channels := len(s.mean)
+	n := float32(len(x) / channels)
+	mean, variance := s.mean[lo:hi], s.variance[lo:hi]
+	clear(mean)
+	for at := 0; at < len(x); at += channels {
+		vec.Add(mean, mean, x[at+lo:])
 	}
-	for at := 0; at < len(x); at += p {
-		for c := lo; c < hi; c++ {
-			d := x[at+c] - mean[c]
-			variance[c] += d * d / n
-		}
+	vec.Affine(mean, 1/n, mean, 0)
+	clear(variance)
+	off := make([]float32, hi-lo)
+	less := make([]float32, hi-lo)
+	vec.Affine(less, -1, mean, 0)
+	for at := 0; at < len(x); at += channels {
+		vec.Add(off, x[at+lo:], less)
+		vec.AddProduct(variance, off, off)
 	}
+	vec.Affine(variance, 1/n, variance, 0)
 }
 
 // layerNorm returns (x - mean) / sqrt(variance + epsilon) with the moments of each row, and 1/sqrt(variance + epsilon)

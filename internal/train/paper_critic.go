@@ -62,33 +62,33 @@ func (c *paperCritic) params() []*param {
 // paperJudged are a batch's scores and what inputGrad needs.
 type paperJudged struct {
 	score             *gorgonia.Node // [batch x 1]
-	a1, a2, a3        *gorgonia.Node // before the leaky ReLUs
+	h1, h2, h3        *gorgonia.Node // of the leaky ReLUs
 	normal, deviation *gorgonia.Node // layerNorm's output [batch x 1024], and 1/deviation [batch x 1]
 }
 
 func (c *paperCritic) judge(g *graph, x, labels *gorgonia.Node) paperJudged {
 	var j paperJudged
-	j.a1 = c.conv1.forward(g, x)
-	j.a2 = c.conv2.forward(g, g.leaky(paperSlope, j.a1))
-	sum := g.add(c.fc3.forward(g, g.leaky(paperSlope, j.a2)), c.embed.forward(g, labels))
+	j.h1 = g.leaky(paperSlope, c.conv1.forward(g, x))
+	j.h2 = g.leaky(paperSlope, c.conv2.forward(g, j.h1))
+	sum := g.add(c.fc3.forward(g, j.h2), c.embed.forward(g, labels))
 	if c.norm == NormLayer {
 		j.normal, j.deviation = g.layerNorm(normEpsilon, sum)
 		sum = c.scaled(g, j.normal)
 	}
-	j.a3 = g.addBias(sum, g.param(c.beta))
-	j.score = c.fc4.forward(g, g.leaky(paperSlope, j.a3))
+	j.h3 = g.leaky(paperSlope, g.addBias(sum, g.param(c.beta)))
+	j.score = c.fc4.forward(g, j.h3)
 	return j
 }
 
 // inputGrad returns d score / d x [batch x n*n]; one is a column of ones.
 func (c *paperCritic) inputGrad(g *graph, j paperJudged, one *gorgonia.Node) *gorgonia.Node {
-	d := g.gate(paperSlope, j.a3, c.fc4.back(g, one))
+	d := g.gate(paperSlope, j.h3, c.fc4.back(g, one))
 	if c.norm == NormLayer {
 		d = g.layerNormBack(j.normal, j.deviation, c.scaled(g, d))
 	}
 	d = c.fc3.back(g, d)
-	d = c.conv2.back(g, g.gate(paperSlope, j.a2, d))
-	return c.conv1.back(g, g.gate(paperSlope, j.a1, d))
+	d = c.conv2.back(g, g.gate(paperSlope, j.h2, d))
+	return c.conv1.back(g, g.gate(paperSlope, j.h1, d))
 }
 
 // scaled returns gamma * x.
