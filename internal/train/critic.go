@@ -57,14 +57,14 @@ type judged struct {
 	h1, h2, h3, h4 *gorgonia.Node
 }
 
-// judge scores x [batch x n*n] of the given labels, one-hot [batch x labels].
-func (c *critic) judge(g *graph, x, labels *gorgonia.Node) judged {
+// judge scores x [batch x n*n] of the given labels, one-hot [batch x labels]. counts may be nil (see matmulCounted).
+func (c *critic) judge(g *graph, x, labels, counts *gorgonia.Node) judged {
 	var j judged
-	j.h1 = g.leaky(criticSlope, c.conv1.forward(g, x))
-	j.h2 = g.leaky(criticSlope, c.conv2.forward(g, j.h1))
-	j.h3 = g.leaky(criticSlope, g.add(c.fc3.forward(g, j.h2), c.embed.forward(g, labels)))
-	j.h4 = g.leaky(criticSlope, c.fc4.forward(g, j.h3))
-	j.score = c.fc5.forward(g, j.h4)
+	j.h1 = g.leaky(criticSlope, c.conv1.forward(g, x, counts))
+	j.h2 = g.leaky(criticSlope, c.conv2.forward(g, j.h1, counts))
+	j.h3 = g.leaky(criticSlope, g.add(c.fc3.forward(g, j.h2, counts), c.embed.forward(g, labels, counts)))
+	j.h4 = g.leaky(criticSlope, c.fc4.forward(g, j.h3, counts))
+	j.score = c.fc5.forward(g, j.h4, counts)
 	return j
 }
 

@@ -21,7 +21,7 @@ func criticCases(rng *rand.Rand) map[string]criticCase {
 	c := newCritic(rng, 8, 2)
 	cases := map[string]criticCase{
 		"gan": {c.params(), c.fc5.w, func(g *graph, x, labels, one *gorgonia.Node) (*gorgonia.Node, *gorgonia.Node) {
-			j := c.judge(g, x, labels)
+			j := c.judge(g, x, labels, nil)
 			return j.score, c.inputGrad(g, j, one)
 		}},
 	}

@@ -185,11 +185,16 @@ func TestTrainingDrawsWhatSamplersDraw(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var fake *gorgonia.Node
+	graph, err := newGraph(1, func(gr *graph) { _, fake = g.generate(gr) })
+	if err != nil {
+		t.Fatal(err)
+	}
 	const rounds = 240 // with 40 the drawings alone gave ratios up to 1.22
 	var sampled, drawn [][]byte
 	for range rounds {
 		g.drawInputs()
-		out := mustRun(t, g.generatorStep.graph, g.fake)
+		out := mustRun(t, graph, fake)
 		for b := range opts.Batch {
 			p, err := sampler.Next(nil)
 			if err != nil {

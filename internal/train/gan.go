@@ -33,7 +33,9 @@ const (
 //	G loss = -mean(C(fake, y)) + 3 mean(net²)
 //	C loss = mean(max(0, 1 - C(real, y))) + mean(max(0, 1 + C(fake, y))) [+ 4 mean|dC/dreal|² every 4th step]
 //
-// One batch of fakes serves both: the generator's graph draws it, the critic's reads it.
+// One batch of fakes serves both, and one graph: both players move from where they are. Backward, the loss of a fake's score is the
+// generator's, -1/batch a score. The critic's own slope is its negative, or 0 beyond the hinge; so much each fake counts in the gradients
+// of the critic's parameters.
 type gan struct {
 	split  *split
 	opts   Options
@@ -47,36 +49,19 @@ type gan struct {
 	decoder     *decoder
 	average     *average
 
-	noise, labels    *tensor.Dense // [batch x noise+labels], [batch x labels]
-	both, bothLabels *tensor.Dense // captured packets, then generated: [2*batch x n*n], [2*batch x labels]
-	generatorStep    lossGraph
-	criticStep       lossGraph // without R1
-	criticStepR1     lossGraph
-	scratch          scratch // of the three graphs, which run in turns
-	fake             *gorgonia.Node
-	adamG, adamC     *adam
+	noise, labels, bothLabels *tensor.Dense // [batch x noise+labels], [batch x labels], [2*batch x labels]
+	real                      *tensor.Dense // captured packets [batch x n*n]
+	counts                    *tensor.Dense // of each score, captured packets' first, in the critic's gradients [2*batch x 1]
+	plain, penalised          ganGraph      // without R1, with it
+	adamG, adamC              *adam
 }
 
-// lossGraph is a graph with a loss and its gradients.
-type lossGraph struct {
+// ganGraph is a step of both players.
+type ganGraph struct {
 	*graph
-	loss  *gorgonia.Node
-	grads gorgonia.Nodes
-}
-
-// step runs the graph, returns its loss and moves the parameters.
-func (l *lossGraph) step(ctx context.Context, a *adam) (float32, error) {
-	if err := l.run(ctx); err != nil {
-		return 0, err
-	}
-	loss, err := valueOf(l.loss)
-	if err != nil {
-		return 0, err
-	}
-	if !finite(loss[0]) {
-		return loss[0], nil // the caller says so; the parameters stay as they are
-	}
-	return loss[0], a.step(l.grads)
+	criticLoss, generatorLoss *gorgonia.Node
+	generatorGrads            gorgonia.Nodes
+	criticGrads               gorgonia.Nodes
 }
 
 // newGAN fits the trees and builds the three graphs.
@@ -101,57 +86,82 @@ func newGAN(ctx context.Context, s *split, opts Options) (recipe, error) {
 	g.adamG = newAdam(trained, ganRate, ganBeta1, ganBeta2, opts.Threads)
 	g.adamC = newAdam(critic.params(), ganCriticRate, ganBeta1, ganBeta2, opts.Threads)
 
-	elements := s.geometry.Elements()
 	g.noise = newMatrix(opts.Batch, g.generator.net.Arch.Inputs())
-	g.labels = newMatrix(opts.Batch, len(s.labels))
-	g.both, g.bothLabels = newMatrix(2*opts.Batch, elements), newMatrix(2*opts.Batch, len(s.labels))
-	if g.criticStepR1, err = g.buildCritic(critic, true); err != nil { // the largest first: the others fit into its memory
+	g.labels, g.bothLabels = newMatrix(opts.Batch, len(s.labels)), newMatrix(2*opts.Batch, len(s.labels))
+	g.real, g.counts = newMatrix(opts.Batch, s.geometry.Elements()), newMatrix(2*opts.Batch, 1)
+	var memory scratch // of both graphs, which run in turns: the larger first, so that the other fits into it
+	if g.penalised, err = g.build(&memory, critic, trained, true); err != nil {
 		return nil, err
 	}
-	if g.criticStep, err = g.buildCritic(critic, false); err != nil {
-		return nil, err
-	}
-	return g, g.buildGenerator(critic, trained)
+	g.plain, err = g.build(&memory, critic, trained, false)
+	return g, err
 }
 
-// buildGenerator builds the graph of the generator's step.
-func (g *gan) buildGenerator(c *critic, trained []*param) (err error) {
-	l := &g.generatorStep
-	l.graph, err = newGraphIn(&g.scratch, g.opts.Threads, func(gr *graph) {
-		y := gr.input("labels", g.labels)
-		net := g.generator.forward(gr, gr.input("noise", g.noise))
-		batch, width := dims(net)
-		bias := gr.matmul(product{m: batch, n: width, k: len(g.split.labels)}, y, gr.param(g.bias), batch, width)
-		g.fake = gr.keep(g.decoder.decode(gr, gr.add(net, bias), gr.param(g.theta)))
-		score := c.judge(gr, g.fake, y).score
-		l.loss = gr.add(gr.scale(-1, 0, gr.mean(score)), gr.scale(ganNetPenalty, 0, gr.mean(gr.mul(net, net))))
-		l.grads = gr.gradients(l.loss, gr.paramNodes(trained))
-	})
-	return err
-}
-
-// buildCritic builds the graph of the critic's step, with or without the penalty R1 (Mescheder et al., 2018).
-func (g *gan) buildCritic(c *critic, r1 bool) (l lossGraph, err error) {
-	batch := g.opts.Batch
-	sign := newMatrix(2*batch, 1) // -1 for captured packets, 1 for generated
-	fill(data(sign), 1)
-	fill(data(sign)[:batch], -1)
-	one := newMatrix(batch, 1)
+// build builds the graph of a step, with or without the penalty R1 (Mescheder et al., 2018).
+func (g *gan) build(memory *scratch, c *critic, trained []*param, r1 bool) (l ganGraph, err error) {
+	one := newMatrix(g.opts.Batch, 1)
 	fill(data(one), 1)
-	l.graph, err = newGraphIn(&g.scratch, g.opts.Threads, func(gr *graph) {
-		j := c.judge(gr, gr.input("both", g.both), gr.input("labels", g.bothLabels))
-		margin := gr.scale(1, 1, gr.mul(gr.input("sign", sign), j.score)) // 1 - C(real), 1 + C(fake)
-		l.loss = gr.scale(2, 0, gr.mean(gr.leaky(0, margin)))
+	l.graph, err = newGraphIn(memory, g.opts.Threads, func(gr *graph) {
+		net, fake := g.generate(gr)
+		j := c.judge(gr, gr.stack(gr.input("real", g.real), fake), gr.input("both labels", g.bothLabels), gr.input("counts", g.counts))
+		slopes, hinge := g.hinge(gr, j.score)
+		netPenalty := gr.scale(ganNetPenalty, 0, gr.mean(gr.mul(net, net)))
+		l.criticLoss = hinge
+		l.generatorLoss = gr.add(gr.scale(-1, 0, gr.mean(gr.rowsOf(j.score, g.opts.Batch, 2*g.opts.Batch))), netPenalty)
+		loss := gr.add(gr.sumAll(gr.mul(slopes, j.score)), netPenalty)
 		if r1 {
 			d := c.inputGrad(gr, j, gr.input("one", one)) // of the first batch rows: the captured packets
-			l.loss = gr.add(l.loss, gr.scale(ganR1*ganR1Every/float32(batch), 0, gr.sumAll(gr.mul(d, d))))
+			penalty := gr.scale(ganR1*ganR1Every/float32(g.opts.Batch), 0, gr.sumAll(gr.mul(d, d)))
+			l.criticLoss, loss = gr.add(hinge, penalty), gr.add(loss, penalty)
 		}
-		l.grads = gr.gradients(l.loss, gr.paramNodes(c.params()))
+		grads := gr.gradients(loss, gr.paramNodes(slices.Concat(trained, c.params())))
+		l.generatorGrads, l.criticGrads = grads[:len(trained)], grads[len(trained):]
 	})
 	return l, err
 }
 
-// step draws a batch of generated packets, moves the generator, then the critic by the same batch.
+// generate adds the generator: the network's output and the batch of fakes.
+func (g *gan) generate(gr *graph) (net, fake *gorgonia.Node) {
+	net = g.generator.forward(gr, gr.input("noise", g.noise))
+	batch, width := dims(net)
+	bias := gr.matmul(product{m: batch, n: width, k: len(g.split.labels)}, gr.input("labels", g.labels), gr.param(g.bias), batch, width)
+	return net, g.decoder.decode(gr, gr.add(net, bias), gr.param(g.theta))
+}
+
+// hinge returns the slopes at the scores [2*batch x 1] that go backward, and the critic's loss without R1. Computing the slopes sets
+// counts.
+func (g *gan) hinge(gr *graph, score *gorgonia.Node) (slopes, loss *gorgonia.Node) {
+	batch := g.opts.Batch
+	share := 1 / float32(batch)
+	run := func(out []float32, in [][]float32) {
+		counts := data(g.counts)
+		for i, score := range in[0] {
+			out[i], counts[i] = -share, 1
+			switch {
+			case i < batch && score > 1: // beyond its hinge
+				out[i] = 0
+			case i >= batch && score < -1:
+				counts[i] = 0
+			case i >= batch:
+				counts[i] = -1
+			}
+		}
+	}
+	slopes = gr.apply("hinge slopes", 2*batch, 1, []bool{false}, run, nil, score)
+	lose := func(out []float32, in [][]float32) {
+		var sum float32
+		for i, score := range in[0] {
+			if i < batch {
+				score = -score
+			}
+			sum += max(0, 1+score)
+		}
+		out[0] = sum * share
+	}
+	return slopes, gr.apply("hinge", 1, 1, []bool{false}, lose, nil, score)
+}
+
+// step draws a batch of generated packets, and moves both players by it.
 func (g *gan) step(ctx context.Context, step int) (criticLoss, generatorLoss float32, err error) {
 	rate := falling(step, g.opts.Steps)
 	g.adamG.rate, g.adamC.rate = ganRate*rate, ganCriticRate*rate
@@ -159,24 +169,30 @@ func (g *gan) step(ctx context.Context, step int) (criticLoss, generatorLoss flo
 		g.adamG.rate = ganFineRate * rate
 	}
 	g.drawInputs()
-	if generatorLoss, err = g.generatorStep.step(ctx, g.adamG); err != nil {
+	if err := drawReal(g.rng, g.split, g.decoder.labels, data(g.real)); err != nil {
+		return 0, 0, err
+	}
+	l := &g.plain
+	if step%ganR1Every == 0 {
+		l = &g.penalised
+	}
+	if err := l.run(ctx); err != nil {
+		return 0, 0, err
+	}
+	if criticLoss, err = numberOf(l.criticLoss); err != nil {
+		return 0, 0, err
+	}
+	if generatorLoss, err = numberOf(l.generatorLoss); err != nil {
+		return 0, 0, err
+	}
+	if !finite(criticLoss) || !finite(generatorLoss) {
+		return criticLoss, generatorLoss, nil // the caller says so; the parameters stay as they are
+	}
+	if err := g.adamG.step(l.generatorGrads); err != nil {
 		return 0, 0, err
 	}
 	g.average.update()
-	fake, err := valueOf(g.fake)
-	if err != nil {
-		return 0, 0, err
-	}
-	if err := drawReal(g.rng, g.split, g.decoder.labels, data(g.both)[:len(fake)]); err != nil {
-		return 0, 0, err
-	}
-	copy(data(g.both)[len(fake):], fake)
-	l := &g.criticStep
-	if step%ganR1Every == 0 {
-		l = &g.criticStepR1
-	}
-	criticLoss, err = l.step(ctx, g.adamC)
-	return criticLoss, generatorLoss, err
+	return criticLoss, generatorLoss, g.adamC.step(l.criticGrads)
 }
 
 // falling is the factor of the learning rates: 1, then down to ganLastRate over the second half.

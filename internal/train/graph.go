@@ -28,6 +28,8 @@ type graph struct {
 	kept    gorgonia.Nodes
 	derives bool // differentiation is under way
 	tape    []*op
+
+	products map[[2]*gorgonia.Node]*gorgonia.Node // of mulRows
 }
 
 // buildError is what building a graph panics with: shapes that do not fit, or gorgonia's refusal.
@@ -56,7 +58,7 @@ func newGraphIn(memory *scratch, threads int, define func(g *graph)) (g *graph, 
 	defer catch(&err)
 	g = &graph{
 		expr: gorgonia.NewGraph(), gemm: &sgemm.Context{Threads: threads}, threads: threads,
-		inputs: map[string]*gorgonia.Node{},
+		inputs: map[string]*gorgonia.Node{}, products: map[[2]*gorgonia.Node]*gorgonia.Node{},
 	}
 	define(g)
 	g.compile(memory)
@@ -162,4 +164,13 @@ func valueOf(n *gorgonia.Node) ([]float32, error) {
 		return nil, fmt.Errorf("node holds %T, want []float32", n.Value().Data())
 	}
 	return v, nil
+}
+
+// numberOf returns what the [1 x 1] node n held after the last run.
+func numberOf(n *gorgonia.Node) (float32, error) {
+	v, err := valueOf(n)
+	if err != nil {
+		return 0, err
+	}
+	return v[0], nil
 }

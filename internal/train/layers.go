@@ -40,13 +40,15 @@ func (d dense) params() []*param {
 	return []*param{d.w, d.b}
 }
 
-func (d dense) forward(g *graph, x *gorgonia.Node) *gorgonia.Node {
+// forward returns the layer's output. counts, where it is not nil, is [batch x 1]: how much each row counts in the gradients of w
+// and b (see weighed).
+func (d dense) forward(g *graph, x, counts *gorgonia.Node) *gorgonia.Node {
 	batch := size(x) / d.in
-	y := g.matmul(product{m: batch, n: d.out, k: d.in}, x, g.param(d.w), batch, d.out)
+	y := g.matmulCounted(product{m: batch, n: d.out, k: d.in}, x, g.param(d.w), counts, batch, d.out)
 	if d.b == nil {
 		return y
 	}
-	return g.addBias(y, g.param(d.b))
+	return g.addBiasCounted(y, g.param(d.b), counts)
 }
 
 func (d dense) back(g *graph, dy *gorgonia.Node) *gorgonia.Node {
@@ -76,11 +78,13 @@ func newConv(rng *rand.Rand, name string, view window, out int, positionBias boo
 
 func (c conv) params() []*param { return []*param{c.w, c.b} }
 
-func (c conv) forward(g *graph, x *gorgonia.Node) *gorgonia.Node {
+// forward is like dense's.
+func (c conv) forward(g *graph, x, counts *gorgonia.Node) *gorgonia.Node {
 	batch, _ := dims(x)
 	positions := c.view.oh * c.view.ow
 	p := product{m: batch * positions, n: c.out, k: c.view.cols()}
-	return g.addBias(g.matmul(p, g.im2col(c.view, x), g.param(c.w), batch, positions*c.out), g.param(c.b))
+	y := g.matmulCounted(p, g.im2col(c.view, x), g.param(c.w), counts, batch, positions*c.out)
+	return g.addBiasCounted(y, g.param(c.b), counts)
 }
 
 func (c conv) back(g *graph, dy *gorgonia.Node) *gorgonia.Node {

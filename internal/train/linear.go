@@ -18,6 +18,11 @@ func (g *graph) matmul(p product, a, b *gorgonia.Node, rows, cols int) *gorgonia
 	if size(a) != p.m*p.k || size(b) != p.k*p.n || rows*cols != p.m*p.n {
 		g.failf("product %+v of %v and %v values into %d x %d", p, a.Shape(), b.Shape(), rows, cols)
 	}
+	return g.apply("matmul", rows, cols, []bool{true, true}, g.gemmKernel(p), g.matmulGrad(p), a, b)
+}
+
+// gemmKernel returns the kernel that multiplies the first two inputs.
+func (g *graph) gemmKernel(p product) kernel {
 	lda, ldb := p.k, p.n
 	if p.transA {
 		lda = p.m
@@ -25,10 +30,9 @@ func (g *graph) matmul(p product, a, b *gorgonia.Node, rows, cols int) *gorgonia
 	if p.transB {
 		ldb = p.k
 	}
-	run := func(out []float32, in [][]float32) {
+	return func(out []float32, in [][]float32) {
 		g.gemm.Gemm(p.transA, p.transB, p.m, p.n, p.k, 1, in[0], lda, in[1], ldb, 0, out, p.n)
 	}
-	return g.apply("matmul", rows, cols, []bool{true, true}, run, g.matmulGrad(p), a, b)
 }
 
 // matmulGrad: with C = A B, dA = dC Bᵀ and dB = Aᵀ dC; where an operand is transposed, so is its gradient.

@@ -45,6 +45,28 @@ type paper struct {
 	average                   *average // nil: none
 }
 
+// lossGraph is a graph with a loss and its gradients.
+type lossGraph struct {
+	*graph
+	loss  *gorgonia.Node
+	grads gorgonia.Nodes
+}
+
+// step runs the graph, returns its loss and moves the parameters.
+func (l *lossGraph) step(ctx context.Context, a *adam) (float32, error) {
+	if err := l.run(ctx); err != nil {
+		return 0, err
+	}
+	loss, err := numberOf(l.loss)
+	if err != nil {
+		return 0, err
+	}
+	if !finite(loss) {
+		return loss, nil // the caller says so; the parameters stay as they are
+	}
+	return loss, a.step(l.grads)
+}
+
 func newPaper(_ context.Context, s *split, opts Options) (recipe, error) {
 	p := &paper{split: s, opts: opts, source: rand.NewPCG(opts.Seed, 1<<32), chosen: make([]int, opts.Batch)}
 	p.rng = rand.New(p.source)

@@ -68,15 +68,15 @@ type paperJudged struct {
 
 func (c *paperCritic) judge(g *graph, x, labels *gorgonia.Node) paperJudged {
 	var j paperJudged
-	j.h1 = g.leaky(paperSlope, c.conv1.forward(g, x))
-	j.h2 = g.leaky(paperSlope, c.conv2.forward(g, j.h1))
-	sum := g.add(c.fc3.forward(g, j.h2), c.embed.forward(g, labels))
+	j.h1 = g.leaky(paperSlope, c.conv1.forward(g, x, nil))
+	j.h2 = g.leaky(paperSlope, c.conv2.forward(g, j.h1, nil))
+	sum := g.add(c.fc3.forward(g, j.h2, nil), c.embed.forward(g, labels, nil))
 	if c.norm == NormLayer {
 		j.normal, j.deviation = g.layerNorm(normEpsilon, sum)
 		sum = c.scaled(g, j.normal)
 	}
 	j.h3 = g.leaky(paperSlope, g.addBias(sum, g.param(c.beta)))
-	j.score = c.fc4.forward(g, j.h3)
+	j.score = c.fc4.forward(g, j.h3, nil)
 	return j
 }
 

@@ -56,17 +56,21 @@ func (g *graph) addBias(x, b *gorgonia.Node) *gorgonia.Node {
 	if cols%p != 0 {
 		g.failf("add bias %v to %v", b.Shape(), x.Shape())
 	}
-	run := func(out []float32, in [][]float32) {
+	pull := func(_ gorgonia.Nodes, _, dout *gorgonia.Node) gorgonia.Nodes {
+		return gorgonia.Nodes{dout, g.foldRows(p, dout)}
+	}
+	return g.elementwise("addBias", rows, cols, []bool{true, true}, g.biasKernel(p), pull, x, b)
+}
+
+// biasKernel returns the kernel that adds a bias of p values, the second input, to the first.
+func (g *graph) biasKernel(p int) kernel {
+	return func(out []float32, in [][]float32) {
 		parallel(g.threads, len(out)/p, len(out), func(lo, hi int) {
 			for at := lo * p; at < hi*p; at += p {
 				vec.Add(out[at:at+p], in[0][at:at+p], in[1])
 			}
 		})
 	}
-	pull := func(_ gorgonia.Nodes, _, dout *gorgonia.Node) gorgonia.Nodes {
-		return gorgonia.Nodes{dout, g.foldRows(p, dout)}
-	}
-	return g.elementwise("addBias", rows, cols, []bool{true, true}, run, pull, x, b)
 }
 
 // sumCols sums each row.
