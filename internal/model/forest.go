@@ -17,7 +17,8 @@ const Absent = 1<<16 - 1
 // keeps them apart, wherever it lies in the packet.
 //
 // Slots are drawn in Order: those that vary in length first, so that the packet's length is known when the
-// others, a length field among them, are drawn. A slot's tree splits on the values of slots drawn before it,
+// others, a length field among them, are drawn. What only repeats others, as it is or in another form, is not drawn
+// but written. A slot's tree splits on the values of slots drawn before it,
 // and draws one of the values that its node's training packets had, by their number. What a protocol counts
 // (how long the rest of a message is) is a value to split on, too, although nothing writes it as it is.
 type Forest struct {
@@ -25,6 +26,8 @@ type Forest struct {
 	Slots  []Slot   // shape by shape
 	Words  [][]byte // of the slots
 	Order  []int32  // shape by shape, as long as Shape.Draws says: the slots that have a value
+	// Derived are what SlotDerived slots write.
+	Derived []Derivation
 
 	// The trees. A node's children come after it; nodes of one tree are consecutive.
 	Split    []int32  // [node] slot that the node splits on, or Leaf
@@ -48,12 +51,13 @@ type SlotKind int32
 
 // The kinds of slots.
 const (
-	SlotFixed  SlotKind = iota // the bytes Words[Word]
-	SlotLength                 // the packet's length plus Add, big-endian, in Size bytes
-	SlotWord                   // the bytes Words[Word+value]: values are 0..Size-1
-	SlotWidth                  // nothing: its value is the number of bytes that the slots with this Width are cut to
-	SlotDigit                  // a hex digit, which is its value; always a high one, then a low one
-	SlotBehind                 // nothing: its value is the number of bytes from here to the packet's end; it has no tree
+	SlotFixed   SlotKind = iota // the bytes Words[Word]
+	SlotLength                  // the packet's length plus Add, big-endian, in Size bytes
+	SlotWord                    // the bytes Words[Word+value]: values are 0..Size-1
+	SlotWidth                   // nothing: its value is the number of bytes that the slots with this Width are cut to
+	SlotDigit                   // a hex digit, which is its value; always a high one, then a low one
+	SlotBehind                  // nothing: its value is the number of bytes from here to the packet's end; it has no tree
+	SlotDerived                 // what Derived[Word] says, in Size bytes, or in as many as it takes: its value; it has no tree
 )
 
 // Slot is a part of a packet.
@@ -97,6 +101,8 @@ type Draft struct {
 	forest *Forest
 	values []uint16 // [slot]
 	places []int32  // [slot] byte where it begins; known for slots below cursor
+	text   []byte   // of the derived slots, one after the other
+	texts  []int32  // [slot] where its text begins
 	first  int      // slot of the shape, and the one after its last
 	end    int
 	cursor int
@@ -105,7 +111,11 @@ type Draft struct {
 
 // NewDraft returns a draft that [Draft.Start] begins packets with.
 func (f *Forest) NewDraft() *Draft {
-	return &Draft{forest: f, values: make([]uint16, len(f.Slots)), places: make([]int32, len(f.Slots)+1)}
+	d := &Draft{forest: f, values: make([]uint16, len(f.Slots)), places: make([]int32, len(f.Slots)+1)}
+	if len(f.Derived) > 0 {
+		d.texts = make([]int32, len(f.Slots))
+	}
+	return d
 }
 
 // Start begins a packet of a shape and returns the slots to draw, in order.
@@ -117,7 +127,7 @@ func (d *Draft) Start(shape int) []int32 {
 	}
 	s := d.forest.Shapes[shape]
 	d.first, d.end, d.cursor = first, first+int(s.Slots), first
-	d.places[first] = 0
+	d.places[first], d.text = 0, d.text[:0]
 	d.order = d.forest.Order[draws : draws+int(s.Draws)]
 	return d.order
 }
@@ -126,8 +136,12 @@ func (d *Draft) Start(shape int) []int32 {
 // or the packet is too short to have it. Then it is not to be set.
 func (d *Draft) Node(slot int) int {
 	s := &d.forest.Slots[slot]
-	if s.Kind == SlotBehind {
+	switch s.Kind {
+	case SlotBehind:
 		d.values[slot] = d.behind(slot)
+		return Leaf
+	case SlotDerived:
+		d.derive(slot)
 		return Leaf
 	}
 	if s.Width != Leaf && s.At >= 2*int32(d.values[s.Width]) {
@@ -173,6 +187,11 @@ func (d *Draft) size(slot int) int {
 		return len(d.forest.Words[s.Word])
 	case SlotLength:
 		return int(s.Size)
+	case SlotDerived:
+		if s.Size == 0 {
+			return int(d.values[slot])
+		}
+		return int(s.Size)
 	case SlotWord:
 		return len(d.forest.Words[int(s.Word)+int(d.values[slot])])
 	case SlotDigit:
@@ -190,26 +209,34 @@ func (d *Draft) low(slot int) bool { return d.forest.Slots[slot].At%2 == 1 }
 func (d *Draft) Append(dst []byte) []byte {
 	length := d.Place(d.end-1)/2 + d.size(d.end-1)
 	for slot := d.first; slot < d.end; slot++ {
-		s := &d.forest.Slots[slot]
-		if s.Width != Leaf && d.values[slot] == Absent {
-			continue
+		dst = d.appendSlot(dst, slot, length)
+	}
+	return dst
+}
+
+// appendSlot appends what a slot writes in a packet of a length.
+func (d *Draft) appendSlot(dst []byte, slot, length int) []byte {
+	s := &d.forest.Slots[slot]
+	if s.Width != Leaf && d.values[slot] == Absent {
+		return dst
+	}
+	switch s.Kind {
+	case SlotFixed:
+		return append(dst, d.forest.Words[s.Word]...)
+	case SlotLength:
+		v := length + int(s.Add)
+		if s.Size == 2 {
+			dst = append(dst, byte(v>>8))
 		}
-		switch s.Kind {
-		case SlotFixed:
-			dst = append(dst, d.forest.Words[s.Word]...)
-		case SlotLength:
-			v := length + int(s.Add)
-			if s.Size == 2 {
-				dst = append(dst, byte(v>>8))
-			}
-			dst = append(dst, byte(v))
-		case SlotWord:
-			dst = append(dst, d.forest.Words[int(s.Word)+int(d.values[slot])]...)
-		case SlotDigit:
-			if d.low(slot) {
-				dst = append(dst, byte(d.values[slot-1]<<4|d.values[slot]))
-			}
+		return append(dst, byte(v))
+	case SlotWord:
+		return append(dst, d.forest.Words[int(s.Word)+int(d.values[slot])]...)
+	case SlotDigit:
+		if d.low(slot) {
+			return append(dst, byte(d.values[slot-1]<<4|d.values[slot]))
 		}
+	case SlotDerived:
+		return append(dst, d.derived(slot)...)
 	}
 	return dst
 }

@@ -6,6 +6,8 @@ import "fmt"
 const (
 	shapeFields = 3
 	slotFields  = 7
+
+	derivedFields = 5
 )
 
 // tensors returns the forest as the tensors of a model's file.
@@ -24,7 +26,7 @@ func (f *Forest) tensors(prefix string) []Tensor {
 		words = append(words, w...)
 		ends = append(ends, int32(len(words)))
 	}
-	return []Tensor{
+	tensors := []Tensor{
 		{prefix + "shapes", []int{len(f.Shapes), shapeFields}, shapes},
 		{prefix + "slots", []int{len(f.Slots), slotFields}, slots},
 		{prefix + "words", []int{len(words)}, words},
@@ -38,6 +40,14 @@ func (f *Forest) tensors(prefix string) []Tensor {
 		{prefix + "value", []int{len(f.Value)}, f.Value},
 		{prefix + "count", []int{len(f.Count)}, f.Count},
 	}
+	if len(f.Derived) == 0 {
+		return tensors
+	}
+	derived := make([]int32, 0, derivedFields*len(f.Derived))
+	for _, d := range f.Derived {
+		derived = append(derived, d.From, d.Slots, int32(d.Read), int32(d.Write), d.Add)
+	}
+	return append(tensors, Tensor{prefix + "derived", []int{len(f.Derived), derivedFields}, derived})
 }
 
 // take fills the forest with its tensors. Whether they make sense is for validate to say.
@@ -69,6 +79,9 @@ func (f *Forest) take(box tensorBox, prefix string) error {
 	for ; len(slots) > 0; slots = slots[slotFields:] {
 		f.Slots = append(f.Slots, Slot{SlotKind(slots[0]), slots[1], slots[2], slots[3], slots[4], slots[5], slots[6]})
 	}
+	if err := f.takeDerived(box, prefix+"derived"); err != nil {
+		return err
+	}
 	begin := int32(0)
 	for i, end := range ends {
 		if end < begin || int(end) > len(words) {
@@ -79,6 +92,24 @@ func (f *Forest) take(box tensorBox, prefix string) error {
 	}
 	if int(begin) != len(words) {
 		return fmt.Errorf("tensor %swords: %d of %d bytes belong to no word", prefix, len(words)-int(begin), len(words))
+	}
+	return nil
+}
+
+// takeDerived takes the derivations, a tensor that only forests with some have.
+func (f *Forest) takeDerived(box tensorBox, name string) error {
+	if _, some := box[name]; !some {
+		return nil
+	}
+	var derived []int32
+	if err := take(box, name, &derived); err != nil {
+		return err
+	}
+	if len(derived)%derivedFields != 0 {
+		return fmt.Errorf("tensor %s has %d numbers: not a multiple of %d", name, len(derived), derivedFields)
+	}
+	for ; len(derived) > 0; derived = derived[derivedFields:] {
+		f.Derived = append(f.Derived, Derivation{derived[0], derived[1], Form(derived[2]), Form(derived[3]), derived[4]})
 	}
 	return nil
 }

@@ -138,6 +138,10 @@ func FuzzDecode(f *testing.F) {
 		m.Net, m.Gate = nil, nil
 		f.Add(manifest, mustWriteTensors(f, metadata, m.tensors())) // tensors missing
 	}
+	derived := mustModel(f, RecipeTree)
+	derived.Forests[0] = derivedForest()
+	f.Add([]byte(`{"format_version":3,"recipe":"tree","labels":["ping","dns"],"geometry":{"n":8,"w":16,"d":2}}`),
+		mustWriteTensors(f, map[string]string{"format": formatName, "version": fmt.Sprint(FormatVersion)}, derived.tensors()))
 	bad := mustModel(f, RecipeTree)
 	bad.Forests[0].Kid[0] = 1 // a circle
 	f.Add([]byte(`{"format_version":3,"recipe":"tree","labels":["ping","dns"],"geometry":{"n":8,"w":16,"d":2}}`),

@@ -25,7 +25,7 @@ func (f *Forest) validate() error {
 		if s.Count == 0 || s.Slots < 1 || s.Draws < 0 || int(s.Slots) > len(f.Slots)-slots || int(s.Draws) > len(f.Order)-draws {
 			return fmt.Errorf("shape %d: %d packets, %d slots, %d of them drawn", i, s.Count, s.Slots, s.Draws)
 		}
-		c := shapeCheck{Forest: f, first: slots, end: slots + int(s.Slots), owned: owned, drawn: make(map[int32]bool, s.Draws)}
+		c := shapeCheck{Forest: f, first: slots, end: slots + int(s.Slots), owned: owned, drawn: make(map[int32]bool, s.Draws), texts: map[int32]int{}}
 		if err := c.check(f.Order[draws : draws+int(s.Draws)]); err != nil {
 			return fmt.Errorf("shape %d: %w", i, err)
 		}
@@ -102,7 +102,8 @@ type shapeCheck struct {
 	first, end int
 	owned      []bool
 	drawn      map[int32]bool
-	bytes      int // of the longest packet
+	texts      map[int32]int // longest of each derived slot
+	bytes      int           // of the longest packet
 }
 
 func (c *shapeCheck) check(order []int32) error {
@@ -133,33 +134,28 @@ func (c *shapeCheck) slot(slot int) error {
 	if drawn != c.drawn[int32(slot)] {
 		return fmt.Errorf("kind %d: drawn %t", s.Kind, c.drawn[int32(slot)])
 	}
-	if s.Width != Leaf && (!drawn || s.Kind == SlotWidth || s.Kind == SlotBehind || int(s.Width) < c.first || int(s.Width) >= c.end || c.Slots[s.Width].Kind != SlotWidth) {
+	if s.Width != Leaf && (!drawn || s.Kind == SlotWidth || s.Kind == SlotBehind || s.Kind == SlotDerived || int(s.Width) < c.first || int(s.Width) >= c.end || c.Slots[s.Width].Kind != SlotWidth) {
 		return fmt.Errorf("its width is slot %d", s.Width)
 	}
 	words := 1
 	switch s.Kind {
 	case SlotLength:
-		c.bytes += int(s.Size)
 		if s.Size != 1 && s.Size != 2 {
 			return fmt.Errorf("a length of %d bytes", s.Size)
 		}
-		return nil
 	case SlotDigit:
-		c.bytes++
-		return c.pair(slot)
-	case SlotWidth, SlotBehind:
-		return nil
+		if err := c.pair(slot); err != nil {
+			return err
+		}
 	case SlotWord:
 		words = int(s.Size)
 	}
-	if s.Word < 0 || words < 1 || words > len(c.Words)-int(s.Word) {
+	if (s.Kind == SlotFixed || s.Kind == SlotWord) && (s.Word < 0 || words < 1 || words > len(c.Words)-int(s.Word)) {
 		return fmt.Errorf("words %d to %d of %d", s.Word, int(s.Word)+words, len(c.Words))
 	}
-	longest := 0
-	for _, w := range c.Words[s.Word : int(s.Word)+words] {
-		longest = max(longest, len(w))
+	if s.Kind != SlotDerived { // what is derived was counted when it was drawn
+		c.bytes += c.longest(int32(slot))
 	}
-	c.bytes += longest
 	return nil
 }
 
@@ -197,6 +193,9 @@ func (c *shapeCheck) behind(slot int32) error {
 
 // varies reports whether a slot writes now more bytes, now fewer.
 func (c *shapeCheck) varies(s *Slot) bool {
+	if s.Kind == SlotDerived {
+		return s.Size == 0
+	}
 	if s.Kind != SlotWord || s.Word < 0 || s.Size < 1 || int(s.Size) > len(c.Words)-int(s.Word) {
 		return s.Width != Leaf
 	}
@@ -211,8 +210,11 @@ func (c *shapeCheck) varies(s *Slot) bool {
 // tree checks the tree of a slot that is drawn next. Its nodes are those that the root leads to.
 func (c *shapeCheck) tree(slot int32) error {
 	s := &c.Slots[slot]
-	if s.Kind == SlotBehind {
+	switch s.Kind {
+	case SlotBehind:
 		return c.behind(slot)
+	case SlotDerived:
+		return c.derived(slot)
 	}
 	highest := 0
 	switch s.Kind {

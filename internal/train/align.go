@@ -13,6 +13,9 @@ type aligned struct {
 	packets [][]byte
 	cuts    [][]int32 // [packet][part] where the part begins; and where the last ends
 	fixed   []bool    // [part] it has the same length in all packets
+
+	derived map[int]*derivation // [part] what it repeats
+	early   map[int]bool        // [part] the length of others follows from what it says
 }
 
 // part returns a part of a packet.

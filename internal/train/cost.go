@@ -12,8 +12,6 @@ const (
 	costSample = 512
 	// longestPiece is the longest word that a run of varying bytes is cut into, its whole aside.
 	longestPiece = 8
-	// shortestText is the length of the longest token of a text at least.
-	shortestText = 4
 )
 
 // digitsCost is the length of describing rows digit by digit, in nats: that of each digit's column, -ML with k = 16
@@ -49,33 +47,6 @@ func columnCost(counts *[digitValues]int, n int) float64 {
 	return cost
 }
 
-// textCost is the length of describing rows byte by byte, all by the same counts, in nats. Fields of a few bytes are no
-// text.
-func textCost(rows [][]byte) float64 {
-	const bytes = 1 << 8
-	var counts [bytes]int
-	n, longest := 0, 0
-	for _, row := range rows {
-		longest = max(longest, len(row))
-		for _, b := range row {
-			counts[b]++
-		}
-		n += len(row)
-	}
-	if longest < shortestText {
-		return math.Inf(1)
-	}
-	cost, _ := math.Lgamma(float64(n) + 1)
-	bottom, _ := math.Lgamma(1. / bytes)
-	for _, c := range counts {
-		if c > 0 {
-			top, _ := math.Lgamma(1./bytes + float64(c))
-			cost -= top - bottom
-		}
-	}
-	return cost + lengthsCost(rows)
-}
-
 // lengthsCost is the length of describing the rows' lengths by how often each was there before.
 func lengthsCost(rows [][]byte) float64 {
 	lengths := make([]int, len(rows))
@@ -89,16 +60,17 @@ func lengthsCost(rows [][]byte) float64 {
 	return repeatCost(lengths, func(a, b int) bool { return a == b })
 }
 
-// wordCost is the length of describing rows as words, in nats: each distinct one digit by digit, and for each row
-// which one it is, by how often it was there before (a Chinese restaurant process of concentration 1).
+// wordCost is the length of describing rows as words, in nats: each distinct one digit by digit or as text, and for each
+// row which one it is, by how often it was there before (a Chinese restaurant process of concentration 1).
 func wordCost(rows [][]byte) float64 {
 	words := slices.Clone(rows)
 	slices.SortFunc(words, bytes.Compare)
 	cost := repeatCost(words, bytes.Equal)
-	return cost + digitsCost(slices.CompactFunc(words, bytes.Equal))
+	words = slices.CompactFunc(words, bytes.Equal)
+	return cost + min(digitsCost(words), textCost(words))
 }
 
-// pieceCost is wordCost of short rows of one length, faster.
+// pieceCost is wordCost of short rows of one length, the words digit by digit, faster.
 func pieceCost(rows [][]byte) float64 {
 	width := len(rows[0])
 	keys := make([]uint64, len(rows))

@@ -13,6 +13,7 @@ type layout struct {
 	packets int
 	slots   []model.Slot // their words as in words; roots are not known yet
 	words   [][]byte
+	derived []model.Derivation
 	vars    []variable // in the order of drawing
 }
 
@@ -35,7 +36,7 @@ type variable struct {
 func layOut(a *aligned) *layout {
 	ahead := &layoutBuilder{} // what is drawn before any part of fixed length
 	for part, fixed := range a.fixed {
-		if !fixed {
+		if !fixed && a.derived[part] == nil {
 			ahead.varyingPart(a.column(part))
 		}
 	}
@@ -44,26 +45,39 @@ func layOut(a *aligned) *layout {
 		l.lengths = append(l.lengths, len(p))
 	}
 	for part, fixed := range a.fixed {
-		if fixed {
+		l.begins = append(l.begins, int32(len(l.slots)))
+		switch {
+		case a.derived[part] != nil:
+			l.derivedPart(a.derived[part])
+		case fixed && a.early[part]:
+			l.later, l.first = l.first, l.later
 			l.fixedPart(a.column(part))
-		} else {
+			l.later, l.first = l.first, l.later
+		case fixed:
+			l.fixedPart(a.column(part))
+		default:
 			l.behindPart(a, part)
 			l.varyingPart(a.column(part))
 		}
 	}
-	l.vars = slices.Concat(l.first, l.behind, l.later)
+	l.begins = append(l.begins, int32(len(l.slots)))
+	l.resolve()
+	l.vars = slices.Concat(l.first, l.counts, l.behind, l.later)
 	return &l.layout
 }
 
 type layoutBuilder struct {
 	layout
-	lengths      []int      // [packet]
-	first, later []variable // of parts of varying and of fixed length
-	behind       []variable // how many bytes there are from a part on, known when first are drawn
-	ahead        []variable // all of first, of the sample that descriptions are compared on
+	lengths      []int         // [packet]
+	begins       []int32       // [part] its first slot
+	counts       []variable    // of lengths as text, the last first
+	parts        []*derivation // of each of derived
+	first, later []variable    // of parts of varying and of fixed length
+	behind       []variable    // how many bytes there are from a part on, known when first are drawn
+	ahead        []variable    // all of first, of the sample that descriptions are compared on
 }
 
-// absentDigit is the code of a digit that a packet is too short to have.
+// absentDigit is the code of a digit that a packet is too short to have; of any variable, its arity is.
 const absentDigit = digitValues
 
 // Kinds of bytes of a fixed part.
@@ -76,16 +90,7 @@ const (
 
 // fixedPart adds the slots of a part that has the same length in all packets.
 func (l *layoutBuilder) fixedPart(rows [][]byte) {
-	kinds := make([]int, len(rows[0]))
-	for x := range kinds {
-		if !slices.ContainsFunc(rows, func(row []byte) bool { return row[x] != rows[0][x] }) {
-			kinds[x] = byteConstant
-		} else if l.isLength(rows, x, 1) {
-			kinds[x] = byteLength
-		} else if x > 0 && kinds[x-1] < byteLength && l.isLength(rows, x, 2) {
-			kinds[x-1], kinds[x] = byteLengthHigh, byteLength
-		}
-	}
+	kinds := l.kinds(rows)
 	for x := 0; x < len(kinds); {
 		end := x + 1
 		switch kinds[x] {
@@ -109,6 +114,21 @@ func (l *layoutBuilder) fixedPart(rows [][]byte) {
 		}
 		x = end
 	}
+}
+
+// kinds returns of what kind each byte of a part of fixed length is.
+func (l *layoutBuilder) kinds(rows [][]byte) []int {
+	kinds := make([]int, len(rows[0]))
+	for x := range kinds {
+		if !slices.ContainsFunc(rows, func(row []byte) bool { return row[x] != rows[0][x] }) {
+			kinds[x] = byteConstant
+		} else if l.isLength(rows, x, 1) {
+			kinds[x] = byteLength
+		} else if x > 0 && kinds[x-1] < byteLength && l.isLength(rows, x, 2) {
+			kinds[x-1], kinds[x] = byteLengthHigh, byteLength
+		}
+	}
+	return kinds
 }
 
 // behindPart adds how many bytes there are from a part of varying length to the packet's end.
@@ -161,10 +181,8 @@ func (l *layoutBuilder) run(rows [][]byte) {
 			}
 		}
 	}
-	if width > longestPiece {
-		if c := wordCost(sample); c < best[width] {
-			best[width], from[width] = c, 0
-		}
+	if c := wordCost(sample); c < best[width] {
+		best[width], from[width] = c, 0
 	}
 	if textCost(sample) < best[width] {
 		l.addText(&l.later, rows, model.Leaf)
@@ -289,33 +307,6 @@ func distinct(rows [][]byte) [][]byte {
 	words := slices.Clone(rows)
 	slices.SortFunc(words, bytes.Compare)
 	return slices.CompactFunc(words, bytes.Equal)
-}
-
-// addText adds a slot for each byte of a field, which width cuts: all are drawn alike.
-func (l *layoutBuilder) addText(vars *[]variable, rows [][]byte, width int32) {
-	var counts [1 << 8]uint32
-	longest := 0
-	for _, row := range rows {
-		longest = max(longest, len(row))
-		for _, b := range row {
-			counts[b]++
-		}
-	}
-	word := int32(len(l.words))
-	var values []uint16
-	var seen []uint32
-	for b, n := range counts {
-		if n > 0 {
-			values, seen = append(values, uint16(len(values))), append(seen, n)
-			l.word([]byte{byte(b)})
-		}
-	}
-	evenText(seen)
-	v := variable{arity: len(values), leaf: newLeaf(values, seen)}
-	for x := range longest {
-		v.slot = l.add(model.Slot{Kind: model.SlotWord, Word: word, Size: int32(v.arity), Width: width, At: int32(2 * x)})
-		*vars = append(*vars, v)
-	}
 }
 
 // digits adds the two digits of a column of bytes, which a row that is empty lacks; it is byte x of a field that

@@ -14,9 +14,16 @@ type piece struct {
 // refined cuts the parts of varying length further, where their own bytes say how long a field is, and takes bytes
 // that all packets have from the others.
 func (a *aligned) refined() *aligned {
-	r := &aligned{packets: a.packets, cuts: make([][]int32, len(a.packets))}
+	r, _ := a.recut(pieces)
+	return r
+}
+
+// recut cuts the parts of varying length. It returns the number of the first part that each has become.
+func (a *aligned) recut(pieces func(rows [][]byte) []piece) (r *aligned, first []int) {
+	r = &aligned{packets: a.packets, cuts: make([][]int32, len(a.packets))}
 	at := make([]int32, len(a.packets))
 	for part, fixed := range a.fixed {
+		first = append(first, len(r.fixed))
 		cut := []piece{{a.column(part), fixed}}
 		if !fixed {
 			cut = pieces(cut[0].rows)
@@ -32,7 +39,7 @@ func (a *aligned) refined() *aligned {
 	for p := range r.cuts {
 		r.cuts[p] = append(r.cuts[p], at[p])
 	}
-	return r
+	return r, first
 }
 
 // pieces cuts rows of different lengths: in bytes that all have, a field and what follows it, if one or two of these
@@ -54,10 +61,20 @@ func pieces(rows [][]byte) []piece {
 }
 
 // whole is rows that are one field, without those bytes that all have where it is described digit by digit: these may
-// depend on the lengths of all fields, as they are drawn after them.
+// depend on the lengths of all fields, as they are drawn after them. What is between delimiters that all rows have are
+// fields of their own, if they are no words and that describes them more briefly.
 func whole(rows [][]byte) []piece {
 	sample := evenly(rows, costSample)
 	digits := digitsCost(sample)
+	if fields := delimited(rows); len(fields) > 1 && min(textCost(sample), digits) < wordCost(sample) {
+		cost := 0.0
+		for _, f := range fields {
+			cost += plainCost(evenly(f.rows, costSample))
+		}
+		if cost < plainCost(sample) {
+			return fields
+		}
+	}
 	shortest := len(slices.MinFunc(rows, func(a, b []byte) int { return len(a) - len(b) }))
 	if shortest == 0 || min(wordCost(sample), textCost(sample)) <= digits {
 		return []piece{{rows, false}}
@@ -113,6 +130,42 @@ func lengthPrefix(rows [][]byte) (best prefix) {
 		}
 	}
 	return best
+}
+
+// delimited cuts rows of text at what is no letter or digit, if these delimiters are the same in all rows, and in the
+// same order; nil if not.
+func delimited(rows [][]byte) (fields []piece) {
+	var delimiters []byte
+	for _, b := range rows[0] {
+		if !alphanumeric(b) {
+			delimiters = append(delimiters, b)
+		}
+	}
+	fields = make([]piece, 2*len(delimiters)+1)
+	for _, row := range rows {
+		at := 0
+		for i, d := range delimiters {
+			n := slices.IndexFunc(row[at:], func(b byte) bool { return !alphanumeric(b) })
+			if n < 0 || row[at+n] != d || d < ' ' && d != '\r' && d != '\n' || d > '~' {
+				return nil
+			}
+			fields[2*i].rows = append(fields[2*i].rows, row[at:at+n])
+			fields[2*i+1].rows = append(fields[2*i+1].rows, row[at+n:at+n+1])
+			at += n + 1
+		}
+		if slices.ContainsFunc(row[at:], func(b byte) bool { return !alphanumeric(b) }) {
+			return nil
+		}
+		fields[2*len(delimiters)].rows = append(fields[2*len(delimiters)].rows, row[at:])
+	}
+	for i := range fields {
+		fields[i].fixed = sameLength(fields[i].rows)
+	}
+	return slices.DeleteFunc(fields, func(f piece) bool { return f.fixed && len(f.rows[0]) == 0 })
+}
+
+func alphanumeric(b byte) bool {
+	return '0' <= b && b <= '9' || 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z'
 }
 
 // plainCost is the length of the briefest description of rows as one field.

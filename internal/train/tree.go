@@ -42,7 +42,7 @@ func FitTrees(ctx context.Context, packets [][]byte, threads int) (*model.Forest
 	}
 	f := &model.Forest{First: []int32{0}, FirstKid: []int32{0}}
 	for _, a := range align(packets) {
-		l := layOut(a)
+		l := layOut(a.derive())
 		trees, err := l.grow(ctx, max(threads, 1))
 		if err != nil {
 			return nil, fmt.Errorf("fit trees: %w", err)
@@ -120,7 +120,7 @@ func (l *layout) features(i int) []int32 {
 
 // plant appends the layout and its trees to the forest as a shape.
 func (l *layout) plant(f *model.Forest, trees []tree) {
-	slot0, word0 := int32(len(f.Slots)), int32(len(f.Words))
+	slot0, word0, derived0 := int32(len(f.Slots)), int32(len(f.Words)), int32(len(f.Derived))
 	f.Shapes = append(f.Shapes, model.Shape{Count: uint32(l.packets), Slots: int32(len(l.slots)), Draws: int32(len(l.vars))})
 	roots := map[*tree]int32{} // of leaves that are shared
 	for i, t := range trees {
@@ -159,10 +159,17 @@ func (l *layout) plant(f *model.Forest, trees []tree) {
 		if s.Kind == model.SlotFixed || s.Kind == model.SlotWord {
 			s.Word += word0
 		}
+		if s.Kind == model.SlotDerived {
+			s.Word += derived0
+		}
 		if s.Width != model.Leaf {
 			s.Width += slot0
 		}
 		f.Slots = append(f.Slots, s)
 	}
 	f.Words = append(f.Words, l.words...)
+	for _, d := range l.derived {
+		d.From += slot0
+		f.Derived = append(f.Derived, d)
+	}
 }

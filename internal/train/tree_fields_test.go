@@ -30,7 +30,7 @@ func fieldKinds() []fieldKind {
 	for i, rng := 0, rand.New(rand.NewPCG(9, 9)); i < len(long); i++ {
 		long[i] = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, rng.Uint64()), rng.Uint64())
 	}
-	return []fieldKind{
+	return append(relationKinds(), []fieldKind{
 		{"a token", func(rng *rand.Rand) []byte {
 			return fmt.Appendf(nil, "id=%016x%016x;", rng.Uint64(), rng.Uint64())
 		}, token.Match},
@@ -82,7 +82,7 @@ func fieldKinds() []fieldKind {
 		}, func(p []byte) bool {
 			return regexp.MustCompile(`^(GET (/a){1,4} HTTP/1.1|something else: [\x00-\x02])$`).Match(p)
 		}},
-	}
+	}...)
 }
 
 // thirdDigit is the high digit of a field's third byte, or 255 where it has none.

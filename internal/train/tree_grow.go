@@ -67,7 +67,7 @@ func (g *grower) growTree(ctx context.Context, i int, features []int32) (tree, e
 	}
 	rows := g.rows[:0]
 	for r, code := range g.target.codes {
-		if !g.target.cut || code != absentDigit {
+		if !g.target.cut || int(code) != g.target.arity {
 			rows = append(rows, int32(r))
 		}
 	}
@@ -119,7 +119,7 @@ func (v *variable) name(code uint16) uint16 {
 	switch {
 	case v.names != nil:
 		return v.names[code]
-	case v.digit && code == absentDigit:
+	case v.cut && int(code) == v.arity:
 		return model.Absent
 	}
 	return code
