@@ -1,9 +1,15 @@
 package model
 
-// A stride-2 deconvolution with a 4 x 4 filter and pad 1 needs no scattered additions: the 2 x 2
-// output block at (2p-1, 2q-1) depends on the 2 x 2 input window at (p-1, q-1) alone, p = 0..h and
-// q = 0..w, by a matrix of the filter's values. So the windows are gathered as rows (what lies
-// outside the image is 0), one product gives all blocks, and the blocks are copied out.
+import "pacgan-appliance/internal/vec"
+
+// A deconvolution is a product for each input pixel, whose 4 x 4 blocks are added where they overlap. One of stride 2 and pad 1 needs
+// no scattered additions: the 2 x 2 output block at (2p-1, 2q-1) depends on the 2 x 2 input window at (p-1, q-1) alone, p = 0..h
+// and q = 0..w, by a matrix of the filter's values. So the windows are gathered as rows (what lies outside the image is 0), one
+// product gives all blocks, and the blocks are copied out. Windows at the border are products of zeros, which costs more than adding
+// where the channels are many.
+
+// manyChannels is the number of input channels from which blocks are added.
+const manyChannels = 64
 
 // WindowOrder is the order in which that matrix [2*2*cin x 2*2*cout] has a filter's values [cin][ky][kx][cout]: its value i is
 // the filter's WindowOrder[i]. Row (u, v, cin) is for the input pixel (p-1+u, q-1+v), column (r, s, cout) for the output pixel
@@ -32,10 +38,13 @@ func windowWeights(filter []float32, cin, cout int) []float32 {
 	return m
 }
 
+// byWindows reports whether the layer is done by windows.
+func (l Layer) byWindows() bool { return l.Kind == Deconv && l.Stride == 2 && l.In.C < manyChannels }
+
 // productShape is the matrix product that one image of a Deconv layer takes: rows x inner times
 // inner x outer.
 func (l *boundLayer) productShape() (rows, inner, outer int) {
-	if l.Stride == 2 {
+	if l.byWindows() {
 		return (l.In.H + 1) * (l.In.W + 1), 4 * l.In.C, 4 * l.Out.C
 	}
 	return l.In.H * l.In.W, l.In.C, Kernel * Kernel * l.Out.C
@@ -49,7 +58,7 @@ func (f *forward) deconv(l *boundLayer, in, out []float32) {
 		x := in[from*l.In.Len():][:n*l.In.Len()]
 		y := out[from*l.Out.Len():][:n*l.Out.Len()]
 		product := f.product[:n*rows*outer]
-		if l.Stride != 2 {
+		if !l.byWindows() {
 			f.multiply(l.weight, n*rows, inner, outer, x, product)
 			l.scatter(product, y)
 			l.finish(y)
@@ -125,23 +134,28 @@ func (l *boundLayer) place(product, out []float32) {
 	}
 }
 
-// scatter adds [h*w][ky][kx][cout] products of each image to the output pixels of a stride-1
-// deconvolution.
+// scatter adds the [h*w][ky][kx][cout] products of each image where they lie in the output; what lies outside is dropped.
 func (l *boundLayer) scatter(product, out []float32) {
 	clear(out)
 	h, w, c := l.Out.H, l.Out.W, l.Out.C
 	for ; len(out) > 0; out = out[l.Out.Len():] {
 		for pixel := range l.In.H * l.In.W {
-			for k := range Kernel * Kernel {
-				part := product[:c]
-				product = product[c:]
-				row, col := pixel/l.In.W+k/Kernel-l.Pad, pixel%l.In.W+k%Kernel-l.Pad
-				if row < 0 || row >= h || col < 0 || col >= w {
+			top, left := l.Stride*(pixel/l.In.W)-l.Pad, l.Stride*(pixel%l.In.W)-l.Pad
+			from, to := max(0, -left), min(Kernel, w-left) // of the block's columns, those inside
+			for row := top; row < top+Kernel; row++ {
+				line := product[:Kernel*c]
+				product = product[Kernel*c:]
+				if row < 0 || row >= h {
 					continue
 				}
-				for i, x := range part {
-					out[(row*w+col)*c+i] += x
+				at := out[(row*w+left+from)*c : (row*w+left+to)*c]
+				if len(at) <= Kernel { // a vector is no gain
+					for i, x := range line[from*c : to*c] {
+						at[i] += x
+					}
+					continue
 				}
+				vec.Add(at, at, line[from*c:])
 			}
 		}
 	}

@@ -81,7 +81,7 @@ func bind(l Layer, tensors [][]float32) boundLayer {
 	switch {
 	case l.Kind == Dense:
 		pixels = 1 // its channels are all of its outputs
-	case l.Kind == Deconv && l.Stride == 2:
+	case l.byWindows():
 		b.weight = windowWeights(b.weight, l.In.C, l.Out.C)
 		pixels = 4 // of a block
 	}

@@ -103,6 +103,7 @@ func TestForwardIsTheDefinition(t *testing.T) {
 		{Kind: NetGate, N: 8, D: 1, Noise: 3, Labels: 1, Channels: [3]int{2, 3, 5}},
 		{Kind: NetPaper, N: 8, D: 2, Noise: 4, Labels: 3, Hidden: 7, Channels: [3]int{5, 4, 3}},
 		{Kind: NetPaper, N: 28, D: 2, Noise: 3, Labels: 1, Hidden: 4, Channels: [3]int{3, 2, 2}},
+		{Kind: NetPaper, N: 12, D: 2, Noise: 3, Labels: 1, Hidden: 4, Channels: [3]int{manyChannels, 3, 2}},
 	} {
 		t.Run(fmt.Sprintf("%s %d", a.Kind, a.N), func(t *testing.T) {
 			n := mustNet(t, a, 1)
