@@ -71,6 +71,7 @@ struct expect_key {
 struct expectation {
 	__u64 first_ns; /* when the oldest pending packet left: what expires */
 	__u64 sent_ns;  /* when the newest generated packet left: RTT */
+	__u64 left_ns;  /* when the newest packet left; of a conversation, its SYN */
 	__u32 state;
 	__u32 id;   /* user space's number of the packet or conversation */
 	__u32 iss;  /* TCP: sequence number of the segment that opened it */

@@ -194,7 +194,7 @@ static __always_inline void describe(struct __sk_buff *skb, struct expectation *
 static __always_inline int expect(struct __sk_buff *skb, const struct rule *rule, const struct meta *meta,
 				  const struct datagram *d, __u64 now, struct passage *count)
 {
-	struct expectation fresh = {.first_ns = now, .sent_ns = now, .state = 1};
+	struct expectation fresh = {.first_ns = now, .sent_ns = now, .left_ns = now, .state = 1};
 	struct expect_key k = {};
 	struct expectation *v;
 	__u32 *hint;
@@ -218,8 +218,8 @@ static __always_inline int expect(struct __sk_buff *skb, const struct rule *rule
 	else if (v->label != meta->label)
 		goto busy;
 	if (v->state)
-		testify(bpf_ntohl(meta->id), meta->label, TIDING_JOINED, v->id, 0);
-	v->sent_ns = now;
+		testify(bpf_ntohl(meta->id), meta->label, TIDING_JOINED, v->id, v->left_ns);
+	v->sent_ns = v->left_ns = now;
 	describe(skb, v, meta, d);
 	if (__sync_fetch_and_add(&v->state, 1) & STATE_DEAD)
 		goto busy;
@@ -236,10 +236,10 @@ busy:
 	return -1;
 }
 
-static __always_inline void unasked(struct passage *count, const struct meta *meta)
+static __always_inline void unasked(struct passage *count, const struct meta *meta, __u64 now)
 {
 	count->unasked++;
-	testify(bpf_ntohl(meta->id), meta->label, TIDING_UNASKED, 0, 0);
+	testify(bpf_ntohl(meta->id), meta->label, TIDING_UNASKED, 0, now);
 }
 
 /* departed notes when the generated segment of a conversation leaves: from
@@ -353,7 +353,7 @@ static __noinline int judge(struct __sk_buff *skb)
 		return refuse(count, &meta, DROP_FAST);
 	if (meta.flags & META_OPENS) {
 		if (rule->answer == ANSWER_NONE)
-			unasked(count, &meta);
+			unasked(count, &meta, now);
 		else if (expect(skb, rule, &meta, &d, now, count))
 			return drop(DROP_UNEXPECTED);
 	} else if (meta.flags & META_GENERATED) {

@@ -37,11 +37,12 @@ static long visit(void *map, struct expect_key *key, struct expectation *v, __u6
 	if (!count)
 		return 0;
 	if (state && age > timeout_ns) {
+		__u64 left = v->left_ns;
 		__u32 id = v->id, n = __sync_lock_test_and_set(&v->state, 0);
 
 		count->expired += n;
 		if (n)
-			testify(id, label, TIDING_EXPIRED, n, 0);
+			testify(id, label, TIDING_EXPIRED, n, left);
 		return 0;
 	}
 	count->inflight += state;

@@ -21,8 +21,10 @@ enum tiding {
 };
 
 struct told {
-	__u64 rtt_ns; /* TIDING_SETTLED */
-	__u32 id;     /* expectation.id */
+	__u64 rtt_ns;  /* TIDING_SETTLED */
+	__u64 left_ns; /* expectation.left_ns, of TIDING_JOINED other's; 0: never left */
+	__u64 span_ns; /* TIDING_SETTLED: from left_ns to the reply */
+	__u32 id;      /* expectation.id */
 	__u32 other;
 	__u32 label;
 	enum tiding what;
@@ -42,13 +44,12 @@ struct {
 	__type(value, __u64);
 } untold SEC(".maps");
 
-static __noinline int tell_truth(__u32 id, __u32 label, enum tiding what, __u32 other, __u64 rtt_ns)
+static __noinline int tell_truth(struct told *t)
 {
-	struct told t = {.rtt_ns = rtt_ns, .id = id, .other = other, .label = label, .what = what};
 	__u32 key = 0;
 	__u64 *lost;
 
-	if (!bpf_ringbuf_output(&tidings, &t, sizeof(t), BPF_RB_NO_WAKEUP))
+	if (!bpf_ringbuf_output(&tidings, t, sizeof(*t), BPF_RB_NO_WAKEUP))
 		return 0;
 	lost = bpf_map_lookup_elem(&untold, &key);
 	if (lost)
@@ -56,10 +57,12 @@ static __noinline int tell_truth(__u32 id, __u32 label, enum tiding what, __u32 
 	return 0;
 }
 
-static __always_inline void testify(__u32 id, __u32 label, enum tiding what, __u32 other, __u64 rtt_ns)
+static __always_inline void testify(__u32 id, __u32 label, enum tiding what, __u32 other, __u64 left_ns)
 {
+	struct told t = {.left_ns = left_ns, .id = id, .other = other, .label = label, .what = what};
+
 	if (telling)
-		tell_truth(id, label, what, other, rtt_ns);
+		tell_truth(&t);
 }
 
 #endif

@@ -131,9 +131,14 @@ static __always_inline void count_rtt(__u32 label, __u64 ns)
  * it returns whether it counted. */
 static __always_inline int settle(struct expectation *v, struct matched *count, __u32 reason, __u64 now)
 {
-	__u64 sent = v->sent_ns;
-	__u32 id = v->id, label = v->label; /* a later packet may have the entry once this one is off it */
+	__u64 sent = v->sent_ns, left = v->left_ns;
+	__u32 label = v->label;
 	__u64 rtt = now > sent ? now - sent : 0;
+	/* A later packet may have the entry once this one is off it. */
+	struct told t = {
+		.rtt_ns = rtt, .left_ns = left, .span_ns = now > left ? now - left : 0,
+		.id = v->id, .other = reason, .label = label, .what = TIDING_SETTLED,
+	};
 
 	if (now > v->first_ns + timeout_ns) {
 		count->late++; /* sweep counts it as expired */
@@ -143,7 +148,8 @@ static __always_inline int settle(struct expectation *v, struct matched *count, 
 		count->duplicate++;
 		return 0;
 	}
-	testify(id, label, TIDING_SETTLED, reason, rtt);
+	if (telling)
+		tell_truth(&t);
 	if (reason != REASON_ANSWERED) {
 		count_rejected(label, reason);
 		return 1;

@@ -35,7 +35,7 @@ func openWatchers(cfg config.Config, t *testimony) *watchers {
 		o.Sensors = append(o.Sensors, score.LiveSource{Name: i.Name, Kind: idslog.Kind(i.Kind), Path: i.Path, Silence: i.Silence})
 	}
 	w := &watchers{Live: score.NewLive(o), said: map[string]bool{}}
-	t.book.Also(w.Truth)
+	t.Book.Also(w.Truth)
 	return w
 }
 

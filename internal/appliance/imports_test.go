@@ -56,6 +56,7 @@ var mayImport = map[string][]string{
 	"internal/report":      {"internal/encoding", "internal/model", "internal/quality"},
 	"internal/privacy":     {"internal/packet", "internal/quality"},
 	"internal/quality":     {"internal/packet"},
+	"internal/scribe":      {"internal/inject", "internal/truth", "internal/verify"},
 	"internal/score":       {"internal/chart", "internal/idslog", "internal/packet", "internal/tail", "internal/truth", "internal/wilson"},
 	"internal/ring":        {},
 	"internal/sgemm":       {},

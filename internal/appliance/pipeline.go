@@ -108,7 +108,7 @@ func openWire(cfg config.Config, origins origin) (*wire, error) {
 		return nil, errors.Join(err, lock.Close())
 	}
 	if w.truth != nil {
-		judged.Tell, injected.Recorder = w.truth.tell, w.truth
+		judged.Tell, injected.Recorder = w.truth.Tell, w.truth
 	}
 	for _, l := range cfg.Labels {
 		for range origins {

@@ -3,11 +3,11 @@ package appliance
 import (
 	"log/slog"
 	"path/filepath"
-	"time"
 
 	"pacgan-appliance/internal/config"
 	"pacgan-appliance/internal/inject"
 	"pacgan-appliance/internal/model"
+	"pacgan-appliance/internal/scribe"
 	"pacgan-appliance/internal/truth"
 	"pacgan-appliance/internal/verify"
 )
@@ -26,11 +26,10 @@ func keepTruth(cfg *config.Config, dir string) {
 // testimony is the truth record of what a wire injects: it hears of packets
 // from the injector, and of their ends from the verifier. A nil one keeps none.
 type testimony struct {
-	book     *truth.Book
-	log      *truth.Log
-	dir      string
-	verifier *verify.Verifier
-	settled  bool
+	scribe.Scribe
+	log     *truth.Log
+	dir     string
+	settled bool
 }
 
 // openTestimony opens the record that a config asks for, with room for as many
@@ -50,7 +49,7 @@ func openTestimony(cfg config.Config, room int) (*testimony, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.book = truth.NewBook(t.log, truth.BookOptions{
+	t.Book = truth.NewBook(t.log, truth.BookOptions{
 		Timeout: cfg.Inject.Timeout, Pending: room + inject.DefaultConversations, Bytes: pendingBytes,
 	})
 	return t, nil
@@ -59,69 +58,19 @@ func openTestimony(cfg config.Config, room int) (*testimony, error) {
 // pendingBytes bounds the packets that wait for their verdicts.
 const pendingBytes = 128 << 20
 
-// The methods of inject.Recorder.
-
-// Malformed takes down a packet that cannot be framed.
-func (t *testimony) Malformed(p inject.Packet, why error) { t.book.Malformed(truth.Packet(p), why) }
-
-// Failed takes down a packet that was not handed over.
-func (t *testimony) Failed(p inject.Packet, reason string) { t.book.Failed(truth.Packet(p), reason) }
-
-// Refused takes down a packet that the kernel did not take.
-func (t *testimony) Refused(id uint32, reason string) { t.book.Refused(id, reason) }
-
-// Handed takes down a packet that is about to be sent.
-func (t *testimony) Handed(p inject.Packet, conversation uint32) uint32 {
-	return t.book.Handed(truth.Packet(p), conversation)
-}
-
-// tell takes down what the kernel says of packets: verify.Options.Tell.
-func (t *testimony) tell(told []verify.Told, _ time.Time) {
-	for i := range told {
-		t.one(&told[i])
-	}
-	untold, err := t.verifier.Untold()
-	if err == nil { // else it was closed
-		t.book.Swept(untold)
-	}
-}
-
-func (t *testimony) one(e *verify.Told) {
-	switch e.Tiding {
-	case verify.TidingSettled:
-		verdict := truth.Answered
-		if e.Reason != "" {
-			verdict = truth.Rejected
-		}
-		t.book.Decide(e.ID, 1, verdict, e.Reason, e.RTT)
-	case verify.TidingExpired:
-		t.book.Decide(e.ID, e.N, truth.Expired, "", 0)
-	case verify.TidingUnasked:
-		t.book.Decide(e.ID, 1, truth.Unasked, "", 0)
-	case verify.TidingBlocked:
-		t.book.Decide(e.ID, 1, truth.Blocked, inject.BlockedReason(e.Other), 0)
-	case verify.TidingFull:
-		t.book.Decide(e.ID, 1, truth.Failed, inject.ReasonFull, 0)
-	case verify.TidingBusy:
-		t.book.Decide(e.ID, 1, truth.Failed, inject.ReasonBusy, 0)
-	case verify.TidingJoined:
-		t.book.Joined(e.ID, e.Other)
-	}
-}
-
 // close writes what is pending.
 func (t *testimony) close() error {
 	if t == nil {
 		return nil
 	}
-	t.book.Close(t.settled)
+	t.Book.Close(t.settled)
 	return t.log.Close()
 }
 
 // hear says whose verdicts it will be told.
 func (t *testimony) hear(v *verify.Verifier) {
 	if t != nil {
-		t.verifier = v
+		t.Untold = v.Untold
 	}
 }
 
@@ -135,7 +84,7 @@ func (t *testimony) settle(settled bool) {
 // setLabel says what records say of the packets in a slot of a label's.
 func (t *testimony) setLabel(slot int, l config.Label) {
 	if t != nil {
-		t.book.SetLabel(slot, truth.Label{Name: l.Name, Malicious: l.Malicious})
+		t.Book.SetLabel(slot, truth.Label{Name: l.Name, Malicious: l.Malicious})
 	}
 }
 
@@ -144,7 +93,7 @@ func (t *testimony) origin(id string, man *model.Manifest, seed uint64) truth.Or
 	if t == nil {
 		return truth.Captured // nobody reads it
 	}
-	return t.book.AddOrigin(truth.Generator{Source: truth.SourceModel, Model: id, ModelHash: man.GeneratorSHA256, Seed: seed})
+	return t.Book.AddOrigin(truth.Generator{Source: truth.SourceModel, Model: id, ModelHash: man.GeneratorSHA256, Seed: seed})
 }
 
 // TruthStatus is what the truth record has taken down since the start.
@@ -162,7 +111,7 @@ func (t *testimony) status() *TruthStatus {
 		return nil
 	}
 	s := t.log.Stats()
-	return &TruthStatus{Dir: t.dir, Written: s.Written, Lost: s.Lost, Unknown: t.book.Unknown(), Failing: s.Failing}
+	return &TruthStatus{Dir: t.dir, Written: s.Written, Lost: s.Lost, Unknown: t.Book.Unknown(), Failing: s.Failing}
 }
 
 // warnings says what is missing in the record, and what to do.

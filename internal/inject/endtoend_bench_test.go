@@ -41,7 +41,7 @@ func BenchmarkEndToEnd(b *testing.B) {
 			b.ReportMetric(rate, "packets/s")
 			b.ReportMetric(n.settled(b)[label].success().Rate, "success")
 			if bm.truth {
-				b.ReportMetric(float64(n.scribe.book.Unknown()), "unknown")
+				b.ReportMetric(float64(n.scribe.Book.Unknown()), "unknown")
 			}
 		})
 	}

@@ -48,6 +48,7 @@ type guardExpectation struct {
 	_       structs.HostLayout
 	FirstNs uint64
 	SentNs  uint64
+	LeftNs  uint64
 	State   uint32
 	Id      uint32
 	Iss     uint32
@@ -107,12 +108,14 @@ const (
 )
 
 type guardTold struct {
-	_     structs.HostLayout
-	RttNs uint64
-	Id    uint32
-	Other uint32
-	Label uint32
-	What  guardTiding
+	_      structs.HostLayout
+	RttNs  uint64
+	LeftNs uint64
+	SpanNs uint64
+	Id     uint32
+	Other  uint32
+	Label  uint32
+	What   guardTiding
 }
 
 // Names of all BPF objects in the ELF.

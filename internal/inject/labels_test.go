@@ -23,7 +23,7 @@ func TestSetLabel(t *testing.T) {
 
 	set := func(index int, l verify.Label) {
 		t.Helper()
-		n.scribe.book.SetLabel(index, truth.Label{Name: l.Name})
+		n.scribe.Book.SetLabel(index, truth.Label{Name: l.Name})
 		if err := n.verifier.SetLabel(index, l); err != nil {
 			t.Fatal(err)
 		}

@@ -90,14 +90,14 @@ func (n *network) open(tb testing.TB, v verify.Options, in inject.Options) {
 	var err error
 	if !n.unrecorded {
 		n.scribe = newScribe(tb, v.Timeout, n.labels)
-		v.Tell, in.Recorder = n.scribe.tell, n.scribe
+		v.Tell, in.Recorder = n.scribe.Tell, n.scribe
 	}
 	if n.verifier, err = verify.Open(v); err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { mustClose(tb, n.verifier) })
 	if n.scribe != nil {
-		n.scribe.left = n.verifier.Untold
+		n.scribe.Untold = n.verifier.Untold
 	}
 	in.Maps = inject.Maps(n.verifier.Maps())
 	for _, l := range n.labels {

@@ -130,11 +130,11 @@ func TestInflightIsWhatTheTableHolds(t *testing.T) {
 		t.Errorf("%d inflight, want 300", got)
 	}
 	type entry struct {
-		First, Sent  uint64
-		State, ID    uint32
-		ISS, Next    uint32
-		Label, Flags uint8
-		_            [6]uint8
+		First, Sent, Left uint64
+		State, ID         uint32
+		ISS, Next         uint32
+		Label, Flags      uint8
+		_                 [6]uint8
 	}
 	var key [44]byte
 	var e entry

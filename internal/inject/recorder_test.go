@@ -8,16 +8,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"pacgan-appliance/internal/inject"
+	writer "pacgan-appliance/internal/scribe"
 	"pacgan-appliance/internal/truth"
 	"pacgan-appliance/internal/verify"
 )
 
 // scribe keeps a truth record of all that a network's tests inject.
 type scribe struct {
-	log  *truth.Log
-	book *truth.Book
-	dir  string
-	left func() (uint64, error) // untold
+	writer.Scribe
+	log *truth.Log
+	dir string
 }
 
 func newScribe(tb testing.TB, timeout time.Duration, labels []verify.Label) *scribe {
@@ -28,46 +28,11 @@ func newScribe(tb testing.TB, timeout time.Duration, labels []verify.Label) *scr
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { mustClose(tb, s.log) })
-	s.book = truth.NewBook(s.log, truth.BookOptions{Timeout: timeout, Pending: 1 << 20, Bytes: 1 << 28})
+	s.Book = truth.NewBook(s.log, truth.BookOptions{Timeout: timeout, Pending: 1 << 20, Bytes: 1 << 28})
 	for i, l := range labels {
-		s.book.SetLabel(i, truth.Label{Name: l.Name})
+		s.Book.SetLabel(i, truth.Label{Name: l.Name})
 	}
 	return s
-}
-
-// The methods of inject.Recorder.
-func (s *scribe) Malformed(p inject.Packet, why error)    { s.book.Malformed(truth.Packet(p), why) }
-func (s *scribe) Failed(p inject.Packet, reason string)   { s.book.Failed(truth.Packet(p), reason) }
-func (s *scribe) Refused(id uint32, reason string)        { s.book.Refused(id, reason) }
-func (s *scribe) Handed(p inject.Packet, t uint32) uint32 { return s.book.Handed(truth.Packet(p), t) }
-
-// tell is verify.Options.Tell.
-func (s *scribe) tell(told []verify.Told, _ time.Time) {
-	for _, t := range told {
-		switch t.Tiding {
-		case verify.TidingSettled:
-			verdict := truth.Answered
-			if t.Reason != "" {
-				verdict = truth.Rejected
-			}
-			s.book.Decide(t.ID, 1, verdict, t.Reason, t.RTT)
-		case verify.TidingExpired:
-			s.book.Decide(t.ID, t.N, truth.Expired, "", 0)
-		case verify.TidingUnasked:
-			s.book.Decide(t.ID, 1, truth.Unasked, "", 0)
-		case verify.TidingBlocked:
-			s.book.Decide(t.ID, 1, truth.Blocked, inject.BlockedReason(t.Other), 0)
-		case verify.TidingFull:
-			s.book.Decide(t.ID, 1, truth.Failed, inject.ReasonFull, 0)
-		case verify.TidingBusy:
-			s.book.Decide(t.ID, 1, truth.Failed, inject.ReasonBusy, 0)
-		case verify.TidingJoined:
-			s.book.Joined(t.ID, t.Other)
-		}
-	}
-	if n, err := s.left(); err == nil { // else it was closed
-		s.book.Swept(n)
-	}
 }
 
 // check compares the records, by label, verdict and reason, with the counts.
@@ -98,7 +63,7 @@ func (s *scribe) check(tb testing.TB, sent []inject.LabelCounts, accounts []acco
 		}
 	}
 	maps.DeleteFunc(want, func(_ end, n uint64) bool { return n == 0 })
-	s.book.Close(inflight == 0)
+	s.Book.Close(inflight == 0)
 	mustClose(tb, s.log)
 	got := map[end]uint64{}
 	var last time.Time

@@ -95,6 +95,17 @@ type entry struct {
 	verdict Verdict // "": none yet
 	reason  string
 	rtt     time.Duration
+	left    int64 // ns since 1970; 0: not known
+	span    time.Duration
+}
+
+// End is what became of a packet.
+type End struct {
+	Verdict Verdict
+	Reason  string
+	RTT     time.Duration
+	Left    time.Time     // when it passed the guard, of a conversation its SYN; zero: it did not
+	Span    time.Duration // from Left to the reply
 }
 
 // equals are packets that were pending under one expectation, the oldest
@@ -177,10 +188,12 @@ func (b *Book) Handed(p Packet, conversation uint32) uint32 {
 }
 
 // Refused takes down that a packet which was handed over was not taken.
-func (b *Book) Refused(id uint32, reason string) { b.Decide(id, 1, Failed, reason, 0) }
+func (b *Book) Refused(id uint32, reason string) {
+	b.Decide(id, 1, End{Verdict: Failed, Reason: reason})
+}
 
 // Decide takes down the verdict of n equal packets, by the id of the newest.
-func (b *Book) Decide(id uint32, n int, v Verdict, reason string, rtt time.Duration) {
+func (b *Book) Decide(id uint32, n int, end End) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	sequence, ok := b.find(id)
@@ -189,18 +202,30 @@ func (b *Book) Decide(id uint32, n int, v Verdict, reason string, rtt time.Durat
 	}
 	e := b.at(sequence)
 	if e.equals == nil {
-		e.decide(v, reason, rtt)
+		e.decide(&end)
 		return
 	}
+	reply := end.Left.Add(end.Span)
+	b.at(sequence).leave(end.Left)
 	for waiting := &e.equals.sequence; n > 0 && len(*waiting) > 0; *waiting = (*waiting)[1:] {
-		if oldest := (*waiting)[0]; oldest >= b.head && b.at(oldest).decide(v, reason, rtt) {
+		oldest := (*waiting)[0]
+		if oldest < b.head {
+			continue
+		}
+		if e := b.at(oldest); end.Span > 0 && e.left != 0 { // it left before the newest did
+			end.Left = time.Unix(0, e.left)
+			end.Span = reply.Sub(end.Left)
+			end.RTT = end.Span
+		}
+		if b.at(oldest).decide(&end) {
 			n--
 		}
 	}
 }
 
-// Joined takes down that a packet is pending together with an equal one.
-func (b *Book) Joined(id, with uint32) {
+// Joined takes down that a packet is pending together with an equal one, and
+// when that left.
+func (b *Book) Joined(id, with uint32, left time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	sequence, ok := b.find(id)
@@ -209,6 +234,7 @@ func (b *Book) Joined(id, with uint32) {
 		return
 	}
 	first := b.at(earlier)
+	first.leave(left)
 	if first.equals == nil {
 		first.equals = &equals{[]uint64{earlier}}
 	}
@@ -242,10 +268,10 @@ func (b *Book) missed(untold uint64) {
 // giveUp decides a packet that no verdict will come of.
 func (b *Book) giveUp(sequence uint64) {
 	if sequence < b.lostUpTo {
-		b.at(sequence).decide(Unknown, ReasonDetail, 0)
+		b.at(sequence).decide(&End{Verdict: Unknown, Reason: ReasonDetail})
 		return
 	}
-	b.at(sequence).decide(Failed, ReasonLost, 0)
+	b.at(sequence).decide(&End{Verdict: Failed, Reason: ReasonLost})
 }
 
 // Close writes what is under way: where the kernel has been seen to be settled,
@@ -258,7 +284,7 @@ func (b *Book) Close(settled bool) {
 		if settled {
 			b.giveUp(sequence)
 		} else {
-			b.at(sequence).decide(Unknown, ReasonStopped, 0)
+			b.at(sequence).decide(&End{Verdict: Unknown, Reason: ReasonStopped})
 		}
 	}
 	b.release()
@@ -272,12 +298,20 @@ func (b *Book) Unknown() uint64 {
 }
 
 // decide is false where the verdict is known already.
-func (e *entry) decide(v Verdict, reason string, rtt time.Duration) bool {
+func (e *entry) decide(end *End) bool {
 	if e.verdict != "" {
 		return false
 	}
-	e.verdict, e.reason, e.rtt = v, reason, rtt
+	e.verdict, e.reason, e.rtt, e.span = end.Verdict, end.Reason, end.RTT, end.Span
+	e.leave(end.Left)
 	return true
+}
+
+// leave notes when the packet left, unless that is known.
+func (e *entry) leave(at time.Time) {
+	if e.left == 0 && !at.IsZero() {
+		e.left = at.UnixNano()
+	}
 }
 
 func (b *Book) at(sequence uint64) *entry { return &b.entries[sequence&uint64(len(b.entries)-1)] }
@@ -298,7 +332,7 @@ func (b *Book) find(id uint32) (uint64, bool) {
 // add takes a packet in, and makes room for it.
 func (b *Book) add(p Packet, v Verdict, reason string) uint64 {
 	for b.head < b.tail && (b.tail-b.head >= uint64(b.options.Pending) || b.bytes+len(p.IP) > b.options.Bytes) {
-		b.at(b.head).decide(Unknown, ReasonRoom, 0)
+		b.at(b.head).decide(&End{Verdict: Unknown, Reason: ReasonRoom})
 		b.release()
 	}
 	if b.tail-b.head == uint64(len(b.entries)) {

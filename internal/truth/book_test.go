@@ -77,15 +77,15 @@ func TestRecordsLeaveInOrder(t *testing.T) {
 	talk := uint32(1<<31 | 77)
 	d.Handed(Packet{Label: 3, IP: d.ip, Tag: Captured.Tag(4)}, talk)
 	refused := d.hand(1)
-	d.Decide(talk, 1, Rejected, "http 404", 0)
+	d.Decide(talk, 1, End{Verdict: Rejected, Reason: "http 404"})
 	d.Refused(refused, "send: no buffer space available")
-	d.Decide(id, 1, Blocked, "", 0)
+	d.Decide(id, 1, End{Verdict: Blocked})
 	d.Swept(0)
 	if n := d.log.Stats().Written + uint64(d.log.front.records); n != 0 {
 		t.Errorf("%d records left before the first packet had its verdict", n)
 	}
-	d.Decide(id-1, 1, Answered, "", time.Millisecond)
-	d.Decide(id-1, 1, Rejected, "too late", 0) // the first verdict stands
+	d.Decide(id-1, 1, End{Verdict: Answered, RTT: time.Millisecond})
+	d.Decide(id-1, 1, End{Verdict: Rejected, Reason: "too late"}) // the first verdict stands
 	d.Swept(0)
 	want := []string{"answered", "blocked", "malformed: 5 bytes", "failed: no route", "rejected: http 404", "failed: send: no buffer space available"}
 	if diff := cmp.Diff(want, d.fates(t)); diff != "" {
@@ -102,20 +102,43 @@ func TestEqualPackets(t *testing.T) {
 	first := d.hand(6)
 	first -= 5
 	other := first + 2
-	d.Joined(first+1, first)
-	d.Joined(first+3, first+1)
-	d.Decide(first+3, 1, Answered, "", 1)
-	d.Joined(first+4, first+3)
-	d.Decide(other, 1, Unasked, "", 0)
-	d.Decide(first+4, 2, Expired, "", 0)
+	d.Joined(first+1, first, time.Time{})
+	d.Joined(first+3, first+1, time.Time{})
+	d.Decide(first+3, 1, End{Verdict: Answered, RTT: 1})
+	d.Joined(first+4, first+3, time.Time{})
+	d.Decide(other, 1, End{Verdict: Unasked})
+	d.Decide(first+4, 2, End{Verdict: Expired})
 	d.Swept(0)
-	d.Joined(first+5, first+4)
-	d.Decide(first+5, 1, Rejected, "rst", 0)
-	d.Decide(first+5, 5, Answered, "", 1)
+	d.Joined(first+5, first+4, time.Time{})
+	d.Decide(first+5, 1, End{Verdict: Rejected, Reason: "rst"})
+	d.Decide(first+5, 5, End{Verdict: Answered, RTT: 1})
 	d.Swept(0)
 	want := []string{"answered", "expired", "unasked", "expired", "rejected: rst", "answered"}
 	if diff := cmp.Diff(want, d.fates(t)); diff != "" {
 		t.Errorf("records (-want +got):\n%s", diff)
+	}
+}
+
+// TestEqualPacketsLeftOneByOne: each has the time when it left itself, and what
+// passed until the reply that it is given.
+func TestEqualPacketsLeftOneByOne(t *testing.T) {
+	d := newDesk(t, BookOptions{})
+	began := time.Now()
+	first := d.hand(3) - 2
+	left := func(n int) time.Time { return began.Add(time.Duration(n) * time.Millisecond) }
+	d.Joined(first+1, first, left(1))
+	d.Joined(first+2, first+1, left(2))
+	d.Decide(first+2, 1, End{Verdict: Answered, RTT: 4e6, Left: left(3), Span: 4e6})
+	d.Decide(first+2, 1, End{Verdict: Answered, RTT: 5e6, Left: left(3), Span: 5e6})
+	d.Decide(first+2, 1, End{Verdict: Expired, Left: left(3)})
+	type times struct{ Left, Span, RTT int64 }
+	var got []times
+	d.Also(func(r *Record) {
+		got = append(got, times{r.Timestamp.UnixNano() + r.Pacgan.Left - began.UnixNano(), r.Pacgan.Span, r.Pacgan.RTT})
+	})
+	d.Swept(0)
+	if diff := cmp.Diff([]times{{1e6, 6e6, 6e6}, {2e6, 6e6, 6e6}, {3e6, 0, 0}}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
@@ -132,7 +155,7 @@ func TestNoVerdictComes(t *testing.T) {
 	d.hand(1)
 	for range sweepsToGiveUp {
 		d.Swept(1)
-		d.Decide(id, 1, Answered, "", 1)
+		d.Decide(id, 1, End{Verdict: Answered, RTT: 1})
 	}
 	d.hand(1)
 	d.Close(false)
@@ -159,8 +182,8 @@ func TestPendingIsBounded(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			d := newDesk(t, tt.options)
 			last := d.hand(2000)
-			d.Decide(last-1999, 1, Answered, "", 1) // has been forced out
-			d.Decide(last, 1, Answered, "", 1)
+			d.Decide(last-1999, 1, End{Verdict: Answered, RTT: 1}) // has been forced out
+			d.Decide(last, 1, End{Verdict: Answered, RTT: 1})
 			d.Close(true)
 			got := map[string]int{}
 			for _, fate := range d.fates(t) {
@@ -184,8 +207,8 @@ func TestIDsWrap(t *testing.T) {
 			t.Errorf("id %#x, want %#x", id, want)
 		}
 	}
-	d.Decide(1<<31-1, 1, Answered, "", 1)
-	d.Decide(0, 1, Blocked, "", 0)
+	d.Decide(1<<31-1, 1, End{Verdict: Answered, RTT: 1})
+	d.Decide(0, 1, End{Verdict: Blocked})
 	d.Close(false)
 	want := []string{"unknown: stopped before its verdict", "answered", "blocked", "unknown: stopped before its verdict", "unknown: stopped before its verdict"}
 	if diff := cmp.Diff(want, d.fates(t)); diff != "" {
@@ -215,6 +238,7 @@ func TestDescribeFlow(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			if p, err := packet.ParseIP(tt.ip); err == nil {
 				tt.want.CommunityID = packet.CommunityID(0, packet.FlowOf(p))
+				tt.want.Pacgan.Fingerprint, _ = packet.FingerprintOf(p)
 			}
 			var got Record
 			got.describeFlow(tt.ip)
@@ -294,7 +318,7 @@ func benchmarkBook(b *testing.B, packets bool) {
 	before := cpuTime(b)
 	for b.Loop() {
 		id := d.Handed(Packet{Label: 3, IP: d.ip, Tag: origin.Tag(n)}, 0)
-		d.Decide(id, 1, Answered, "", 135*time.Microsecond)
+		d.Decide(id, 1, End{Verdict: Answered, RTT: 135 * time.Microsecond})
 		if n++; n%1000 == 0 {
 			d.Swept(0)
 		}

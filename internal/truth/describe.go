@@ -28,6 +28,9 @@ func (b *Book) write(e *entry, sequence uint64) {
 	if e.verdict == Answered {
 		b.record.Pacgan.RTT = int64(e.rtt)
 	}
+	if e.left != 0 {
+		b.record.Pacgan.Left, b.record.Pacgan.Span = e.left-e.at.UnixNano(), int64(e.span)
+	}
 	b.record.describeFlow(e.packet.IP)
 	b.log.Append(&b.record, e.packet.IP) // its one error is that it was closed, which is after us
 	if b.also != nil {
@@ -44,6 +47,7 @@ func (r *Record) describeFlow(ip []byte) {
 	flow := packet.FlowOf(p)
 	r.SrcIP, r.DestIP = p.Src(), p.Dst()
 	r.CommunityID, r.FlowID = packet.CommunityIDs(flow)
+	r.Pacgan.Fingerprint, _ = packet.FingerprintOf(p)
 	switch first := p.FragmentOffset() == 0; p.Protocol() {
 	case packet.ProtoTCP:
 		r.Proto = protoTCP

@@ -40,6 +40,18 @@ func appendRecord(b []byte, r *Record) []byte {
 	b = strconv.AppendInt(b, p.RTT, 10)
 	b = append(b, `,"bytes":`...)
 	b = strconv.AppendInt(b, int64(p.Bytes), 10)
+	if p.Left != 0 {
+		b = append(b, `,"left_ns":`...)
+		b = strconv.AppendInt(b, p.Left, 10)
+	}
+	if p.Span != 0 {
+		b = append(b, `,"span_ns":`...)
+		b = strconv.AppendInt(b, p.Span, 10)
+	}
+	if p.Fingerprint != 0 {
+		b = append(b, `,"fingerprint":`...)
+		b = strconv.AppendUint(b, uint64(p.Fingerprint), 10)
+	}
 	return append(b, "}}\n"...)
 }
 

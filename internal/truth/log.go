@@ -147,6 +147,9 @@ func (l *Log) Append(r *Record, ip []byte) error {
 	at := r.Timestamp.Time
 	back := l.last.Sub(at)
 	if back > 0 && back < time.Second {
+		if r.Pacgan.Left != 0 {
+			r.Pacgan.Left -= int64(back)
+		}
 		r.Timestamp.Time, at = l.last, l.last
 	}
 	began := l.front.segment.began

@@ -45,6 +45,12 @@ type Pacgan struct {
 	Reason    string  `json:"reason"` // of a packet that was not answered
 	RTT       int64   `json:"rtt_ns"` // of one that was, in nanoseconds
 	Bytes     int     `json:"bytes"`  // of the generated IP packet
+	// Left is when the packet passed the guard, of a conversation its SYN, by the
+	// kernel's clock, in nanoseconds after the timestamp; 0: it did not, or nobody
+	// could say.
+	Left        int64  `json:"left_ns,omitempty"`
+	Span        int64  `json:"span_ns,omitempty"`     // from then to the reply that decided it; 0: none did
+	Fingerprint uint32 `json:"fingerprint,omitempty"` // packet.FingerprintOf; 0: it has none
 }
 
 // Source says where a packet came from.

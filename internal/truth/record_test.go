@@ -21,7 +21,7 @@ func testRecord(i int) Record {
 		Proto: "UDP", CommunityID: "1:abcdefghijklmnopqrstuvwxyz0=",
 		Pacgan: Pacgan{
 			Label: "dns", Source: SourceModel, Model: "20261125T083830Z-78428678", ModelHash: "7842", Seed: 17, Index: uint64(i),
-			Verdict: Answered, RTT: 135000, Bytes: 75,
+			Verdict: Answered, RTT: 135000, Bytes: 75, Left: -7, Span: 136000, Fingerprint: 1<<32 - 1,
 		},
 	}
 }
@@ -42,11 +42,11 @@ func TestEncodedForm(t *testing.T) {
 		{"udp", testRecord(0), `{"timestamp":"2026-11-25T08:51:07.123456789+0000","event_type":"pacgan","flow_id":1234567890123456,` +
 			`"uuid":"018f0000-0000-0000-0000-000000000000","src_ip":"10.77.1.5","src_port":40000,"dest_ip":"10.77.2.2","dest_port":53,` +
 			`"proto":"UDP","community_id":"1:abcdefghijklmnopqrstuvwxyz0=","pacgan":{"label":"dns","malicious":false,"source":"model",` +
-			`"model":"20261125T083830Z-78428678","model_hash":"7842","seed":17,"index":0,"verdict":"answered","reason":"","rtt_ns":135000,"bytes":75}}` + "\n"},
+			`"model":"20261125T083830Z-78428678","model_hash":"7842","seed":17,"index":0,"verdict":"answered","reason":"","rtt_ns":135000,"bytes":75,"left_ns":-7,"span_ns":136000,"fingerprint":4294967295}}` + "\n"},
 		{"type 0 of ICMP is written", echo, `{"timestamp":"2026-11-25T08:51:07.124456789+0000","event_type":"pacgan","flow_id":1234567890123456,` +
 			`"uuid":"018f0000-0000-0000-0000-000000000001","src_ip":"2001:db8::1","dest_ip":"2001:db8::2",` +
 			`"proto":"IPv6-ICMP","icmp_type":0,"icmp_code":0,"community_id":"1:abcdefghijklmnopqrstuvwxyz0=","pacgan":{"label":"dns","malicious":true,"source":"model",` +
-			`"model":"20261125T083830Z-78428678","model_hash":"7842","seed":17,"index":1,"verdict":"answered","reason":"","rtt_ns":135000,"bytes":75}}` + "\n"},
+			`"model":"20261125T083830Z-78428678","model_hash":"7842","seed":17,"index":1,"verdict":"answered","reason":"","rtt_ns":135000,"bytes":75,"left_ns":-7,"span_ns":136000,"fingerprint":4294967295}}` + "\n"},
 		{"no IP packet, words that need escapes", bad, `{"timestamp":"2026-11-25T08:51:07.124456789+0000","event_type":"pacgan","flow_id":0,` +
 			`"uuid":"00000000-0000-0000-0000-000000000000","pacgan":{"label":"häß\"lich","malicious":false,"source":"capture",` +
 			`"seed":0,"index":0,"verdict":"malformed","reason":"malformed packet: \n","rtt_ns":0,"bytes":3}}` + "\n"},

@@ -49,6 +49,7 @@ type matchExpectation struct {
 	_       structs.HostLayout
 	FirstNs uint64
 	SentNs  uint64
+	LeftNs  uint64
 	State   uint32
 	Id      uint32
 	Iss     uint32
@@ -163,12 +164,14 @@ const (
 )
 
 type matchTold struct {
-	_     structs.HostLayout
-	RttNs uint64
-	Id    uint32
-	Other uint32
-	Label uint32
-	What  matchTiding
+	_      structs.HostLayout
+	RttNs  uint64
+	LeftNs uint64
+	SpanNs uint64
+	Id     uint32
+	Other  uint32
+	Label  uint32
+	What   matchTiding
 }
 
 // Names of all BPF objects in the ELF.

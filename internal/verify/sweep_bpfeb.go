@@ -35,6 +35,7 @@ type sweepExpectation struct {
 	_       structs.HostLayout
 	FirstNs uint64
 	SentNs  uint64
+	LeftNs  uint64
 	State   uint32
 	Id      uint32
 	Iss     uint32
@@ -62,12 +63,14 @@ type sweepSwept struct {
 }
 
 type sweepTold struct {
-	_     structs.HostLayout
-	RttNs uint64
-	Id    uint32
-	Other uint32
-	Label uint32
-	What  uint32
+	_      structs.HostLayout
+	RttNs  uint64
+	LeftNs uint64
+	SpanNs uint64
+	Id     uint32
+	Other  uint32
+	Label  uint32
+	What   uint32
 }
 
 // Names of all BPF objects in the ELF.

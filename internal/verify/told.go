@@ -2,9 +2,12 @@ package verify
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"time"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 
 	"pacgan-appliance/internal/ring"
 )
@@ -32,8 +35,12 @@ type Told struct {
 	Tiding Tiding
 	Reason string        // TidingSettled: why the response is not valid; "": it is
 	RTT    time.Duration // TidingSettled
-	N      int           // how many packets; 1 but for TidingExpired
-	Other  uint32        // TidingJoined; TidingBlocked: why, see inject.BlockedReason
+	// Left is when the packet passed the guard, of a conversation its SYN, by the
+	// kernel's clock; of TidingJoined when Other did. Zero: it never did.
+	Left  time.Time
+	Span  time.Duration // TidingSettled: from Left to the reply
+	N     int           // how many packets; 1 but for TidingExpired
+	Other uint32        // TidingJoined; TidingBlocked: why, see inject.BlockedReason
 }
 
 // Bounds of the ring, in bytes: room for 2,000 packets that leave or are
@@ -84,6 +91,7 @@ func (v *Verifier) tell(since time.Time) error {
 		return nil
 	}
 	v.told = v.told[:0]
+	v.boot = bootTime()
 	for {
 		found, err := v.tidings.Next(&v.record)
 		if err != nil {
@@ -100,13 +108,39 @@ func (v *Verifier) tell(since time.Time) error {
 	return nil
 }
 
+// bootTime is when the clock of bpf_ktime_get_ns was 0. It is the same until
+// the time of day is set, so of several readings the quickest is nearest to it.
+func bootTime() time.Time {
+	var best time.Time
+	least := time.Duration(math.MaxInt64)
+	for range 3 {
+		before := monotonic()
+		now := time.Now()
+		if took := monotonic() - before; took < least {
+			least, best = took, now.Round(0).Add(-before-took/2)
+		}
+	}
+	return best
+}
+
+func monotonic() time.Duration {
+	var t unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &t) != nil { // which cannot be
+		return 0
+	}
+	return time.Duration(t.Nano())
+}
+
 // toldOf reads the kernel's struct told.
 func (v *Verifier) toldOf(raw []byte) (Told, bool) {
 	if len(raw) < int(unsafe.Sizeof(matchTold{})) {
 		return Told{}, false
 	}
 	e := (*matchTold)(unsafe.Pointer(&raw[0]))
-	t := Told{ID: e.Id, Label: int(e.Label), Tiding: Tiding(e.What), N: 1}
+	t := Told{ID: e.Id, Label: int(e.Label), Tiding: Tiding(e.What), N: 1, Span: time.Duration(e.SpanNs)}
+	if e.LeftNs != 0 {
+		t.Left = v.boot.Add(time.Duration(e.LeftNs))
+	}
 	switch t.Tiding {
 	case TidingSettled:
 		t.RTT = time.Duration(e.RttNs)

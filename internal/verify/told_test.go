@@ -12,7 +12,7 @@ import (
 // is counted, and each is told or counted as untold.
 func TestToldAndUntold(t *testing.T) {
 	const room = 1 << 15
-	const replies = room + 10_000
+	const replies = 2 * room
 	var told int
 	v := mustOpen(t, Options{Timeout: time.Minute, Expectations: 4 * room, Tell: func(t []Told, _ time.Time) { told += len(t) }})
 	expect := pending(ping)

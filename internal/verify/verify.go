@@ -102,6 +102,7 @@ type Verifier struct {
 	tidings  *ring.Reader   // nil: nobody listens
 	record   ringbuf.Record // of tidings; with told, of the goroutine that sweeps
 	told     []Told
+	boot     time.Time // as of the last reading of tidings
 	reasons  [matchReasonREASONS]string
 	sweeping sync.Mutex // one sweep at a time: it writes the inflight counts
 	closed   bool       // under sweeping
