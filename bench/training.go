@@ -11,6 +11,8 @@ import (
 	"os/exec"
 	"runtime"
 
+	"golang.org/x/sync/errgroup"
+
 	"pacgan-appliance/bench/traffic"
 	"pacgan-appliance/internal/encoding"
 	"pacgan-appliance/internal/model"
@@ -42,12 +44,13 @@ func trainingPairs(m, n, k int) []pair {
 			ours, err = steps(model.RecipePaper, noise(), paperBatch, 1)
 			return ours, theirs, err
 		}},
-		{name: "paper-step-2-cores", unit: "steps/s", theirs: "ours on one core", work: 1, prepare: func() (ours, theirs func() error, err error) {
+		{name: "two-cores", unit: "steps/s", theirs: "one training alone", work: 2, wall: true, prepare: twoAtOnce},
+		{name: "paper-step-2-cores", unit: "steps/s", theirs: "ours on one core", work: 1, wall: true, prepare: func() (ours, theirs func() error, err error) {
 			if ours, err = steps(model.RecipePaper, noise(), paperBatch, 2); err != nil {
 				return nil, nil, err
 			}
 			theirs, err = steps(model.RecipePaper, noise(), paperBatch, 1)
-			return ours, theirs, err
+			return onCores(2, ours), theirs, err
 		}},
 		{name: "paper-generate", unit: "packets/s", theirs: "PyTorch", work: drawn, prepare: func() (ours, theirs func() error, err error) {
 			if theirs, err = torch(torchPaper, "generate"); err != nil {
@@ -103,6 +106,7 @@ func torch(script, work string) (func() error, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
+	helpers = append(helpers, cmd.Process.Pid)
 	lines := bufio.NewScanner(out)
 	done := func() error {
 		if !lines.Scan() || lines.Text() != "done" {
@@ -146,14 +150,40 @@ func times(work func() error, n int) func() error {
 	}
 }
 
-// steps starts a training on so many cores, which waits before each step, and returns what lets it make one.
-func steps(recipe model.Recipe, packets [][]byte, batch, cores int) (func() error, error) {
+// onCores does work on so many processors.
+func onCores(n int, work func() error) func() error {
+	return func() error {
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(n))
+		return work()
+	}
+}
+
+// twoAtOnce compares two trainings of one thread each, side by side, with one alone: what the machine's second core is worth, and
+// so the most that one training on two cores can gain.
+func twoAtOnce() (ours, theirs func() error, err error) {
+	var alone [3]func() error
+	for i := range alone {
+		if alone[i], err = steps(model.RecipePaper, noise(), paperBatch, 1); err != nil {
+			return nil, nil, err
+		}
+	}
+	both := func() error {
+		var g errgroup.Group
+		g.Go(alone[0])
+		g.Go(alone[1])
+		return g.Wait()
+	}
+	return onCores(2, both), times(alone[2], 2), nil
+}
+
+// steps starts a training with so many threads, which waits before each step, and returns what lets it make one.
+func steps(recipe model.Recipe, packets [][]byte, batch, threads int) (func() error, error) {
 	data := train.Data{{Label: "echo", Packets: packets}}
 	const never = 1 << 30
 	next, made, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
 		_, err := train.Train(context.Background(), data, train.Options{
-			Recipe: recipe, Seed: 1, Batch: batch, Threads: cores, Steps: never, CheckpointEvery: never,
+			Recipe: recipe, Seed: 1, Batch: batch, Threads: threads, Steps: never, CheckpointEvery: never,
 			Progress: func(train.Progress) { made <- struct{}{}; <-next },
 		})
 		ended <- err
@@ -170,7 +200,6 @@ func steps(recipe model.Recipe, packets [][]byte, batch, cores int) (func() erro
 		return nil, err
 	}
 	return func() error {
-		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(cores))
 		next <- struct{}{}
 		return step()
 	}, nil

@@ -16,12 +16,14 @@ func parallel(threads, n, work int, f func(lo, hi int)) {
 		wg       sync.WaitGroup
 		panicked = make([]any, threads)
 	)
-	for t := range threads {
-		wg.Go(func() {
-			defer func() { panicked[t] = recover() }()
-			f(n*t/threads, n*(t+1)/threads)
-		})
+	part := func(t int) {
+		defer func() { panicked[t] = recover() }()
+		f(n*t/threads, n*(t+1)/threads)
 	}
+	for t := 1; t < threads; t++ {
+		wg.Go(func() { part(t) })
+	}
+	part(0) // the caller would only wait
 	wg.Wait()
 	for _, p := range panicked {
 		if p != nil {
