@@ -64,7 +64,7 @@ type ganGraph struct {
 	criticGrads               gorgonia.Nodes
 }
 
-// newGAN fits the trees and builds the three graphs.
+// newGAN fits the trees and builds both graphs.
 func newGAN(ctx context.Context, s *split, opts Options) (recipe, error) {
 	forests, err := fitForests(ctx, s, opts.Threads)
 	if err != nil {

@@ -40,6 +40,7 @@ type paper struct {
 	noise, labels             *tensor.Dense // [batch x noise+labels], [batch x labels]
 	both, bothLabels, mixed   *tensor.Dense // captured, then generated [2*batch x n*n]; [2*batch x labels]; [batch x n*n]
 	generatorStep, criticStep lossGraph
+	scratch                   scratch // of both graphs, which run in turns
 	fake                      *gorgonia.Node
 	adamG, adamC              *adam
 	average                   *average // nil: none
@@ -91,15 +92,15 @@ func newPaper(_ context.Context, s *split, opts Options) (recipe, error) {
 	p.labels = newMatrix(opts.Batch, len(s.labels))
 	p.both, p.bothLabels = newMatrix(2*opts.Batch, elements), newMatrix(2*opts.Batch, len(s.labels))
 	p.mixed = newMatrix(opts.Batch, elements)
-	if err := p.buildGenerator(critic); err != nil {
+	if err := p.buildCritic(critic); err != nil { // the larger first: the other fits into its memory
 		return nil, err
 	}
-	return p, p.buildCritic(critic)
+	return p, p.buildGenerator(critic)
 }
 
 func (p *paper) buildGenerator(c *paperCritic) (err error) {
 	l := &p.generatorStep
-	l.graph, err = newGraph(p.opts.Threads, func(g *graph) {
+	l.graph, err = newGraphIn(&p.scratch, p.opts.Threads, func(g *graph) {
 		p.fake = g.keep(p.generator.forward(g, g.input("noise", p.noise)))
 		score := c.judge(g, p.fake, g.input("labels", p.labels)).score
 		l.loss = g.scale(-1, 0, g.mean(score))
@@ -116,7 +117,7 @@ func (p *paper) buildCritic(c *paperCritic) (err error) {
 	one := newMatrix(batch, 1)
 	fill(data(one), 1)
 	l := &p.criticStep
-	l.graph, err = newGraph(p.opts.Threads, func(g *graph) {
+	l.graph, err = newGraphIn(&p.scratch, p.opts.Threads, func(g *graph) {
 		score := c.judge(g, g.input("both", p.both), g.input("both labels", p.bothLabels)).score
 		wasserstein := g.scale(2, 0, g.mean(g.mul(g.input("sign", sign), score)))
 		mixed := c.judge(g, g.input("mixed", p.mixed), g.input("labels", p.labels))
