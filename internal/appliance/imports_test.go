@@ -26,6 +26,7 @@ var mayImport = map[string][]string{
 	"cmd/docs":             {"internal/appliance"},
 	"cmd/pacgan-appliance": {"internal/appliance", "internal/lab"},
 	"internal/appliance":   {"*"},
+	"internal/bounded":     {},
 	"internal/capture":     {"internal/hook", "internal/packet", "internal/ring"},
 	"internal/chart":       {"internal/wilson"},
 	"internal/config":      {},

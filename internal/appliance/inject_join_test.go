@@ -9,6 +9,7 @@ import (
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
 
+	"pacgan-appliance/internal/bounded"
 	"pacgan-appliance/internal/packet"
 )
 
@@ -85,6 +86,7 @@ func FuzzJoiner(f *testing.F) {
 	f.Add(first, second)
 	f.Add(first[:40], second) // cut
 	f.Fuzz(func(t *testing.T, a, b []byte) {
+		defer bounded.Input(t, len(a)+len(b))()
 		j := newJoiner()
 		j.add(packet.Packet{Label: "http", Frame: a})
 		j.add(packet.Packet{Frame: b})

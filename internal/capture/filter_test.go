@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"pacgan-appliance/internal/bounded"
 )
 
 func mustCompile(tb testing.TB, expr string) Filter {
@@ -157,6 +159,7 @@ func FuzzCheckNames(f *testing.F) {
 	f.Add("host www.example.com")  // refused
 	f.Add(`\ \ip 1.2.3.4.5 ::1:g`) // escapes, and addresses that are none
 	f.Fuzz(func(t *testing.T, expr string) {
+		defer bounded.Input(t, len(expr))()
 		err := checkNames(expr)
 		for rest := expr; rest != ""; {
 			word, kind := nextWord(rest)
@@ -176,7 +179,8 @@ func FuzzParseDecimal(f *testing.F) {
 	f.Add("4\n40 0 0 12\n21 0 1 2048\n6 0 0 262144\n6 0 0 0\n")
 	f.Add("-1")
 	f.Add("1\n6 0 0 99999999999")
-	f.Fuzz(func(_ *testing.T, text string) {
+	f.Fuzz(func(t *testing.T, text string) {
+		defer bounded.Input(t, len(text))()
 		if program, err := parseDecimal(text); err == nil {
 			_, _ = Filter{program: program}.block(0, 0)
 		}

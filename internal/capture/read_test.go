@@ -11,6 +11,7 @@ import (
 	"github.com/cilium/ebpf/ringbuf"
 	"github.com/google/go-cmp/cmp"
 
+	"pacgan-appliance/internal/bounded"
 	"pacgan-appliance/internal/lab/labtest"
 	"pacgan-appliance/internal/packet"
 )
@@ -71,6 +72,7 @@ func FuzzParseRecord(f *testing.F) {
 	f.Add(record(captureFrameHeader{TimeNs: 5, Len: 3, Label: 1}, "abc", 3))
 	f.Add(make([]byte, 15)) // shorter than a header
 	f.Fuzz(func(t *testing.T, b []byte) {
+		defer bounded.Input(t, len(b))()
 		header, frame, err := parseRecord(b)
 		if err == nil && (len(frame) != int(header.Len) || len(frame) > len(b)) {
 			t.Errorf("frame of %d bytes, header says %d, record has %d", len(frame), header.Len, len(b))

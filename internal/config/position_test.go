@@ -5,6 +5,8 @@ import (
 
 	"github.com/BurntSushi/toml"
 	"github.com/google/go-cmp/cmp"
+
+	"pacgan-appliance/internal/bounded"
 )
 
 func TestLocate(t *testing.T) {
@@ -66,6 +68,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("a = {b = {c = [1, {d = 1}]}}")     // nesting inside values
 	f.Add("label = [{name = 1}, {filter=2}]") // labels as values
 	f.Fuzz(func(t *testing.T, text string) {
+		defer bounded.Input(t, len(text))()
 		locate(text)
 		c, err := Parse("f", []byte(text))
 		if faults, ok := err.(Faults); ok {

@@ -9,6 +9,8 @@ import (
 	"net/http/httptest"
 	"slices"
 	"testing"
+
+	"pacgan-appliance/internal/bounded"
 )
 
 // called is a daemon that notes what it was asked for.
@@ -39,6 +41,7 @@ func FuzzRequest(f *testing.F) {
 	}
 	actions := []string{string(Pause), string(Resume), string(Train), string(Reload), string(Rollback)}
 	f.Fuzz(func(t *testing.T, request []byte) {
+		defer bounded.Input(t, len(request))()
 		r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(request)))
 		if err != nil {
 			t.Skip("no request")

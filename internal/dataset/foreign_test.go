@@ -17,6 +17,7 @@ import (
 	"github.com/google/gopacket/layers"
 	"github.com/google/gopacket/pcapgo"
 
+	"pacgan-appliance/internal/bounded"
 	"pacgan-appliance/internal/packet"
 )
 
@@ -310,6 +311,7 @@ func FuzzReadForeign(f *testing.F) {
 	f.Add(bigEndianNg(packets[0].Frame)) // options, unknown blocks, all three packet blocks
 	f.Add([]byte{0x0a, 0x0d, 0x0d, 0x0a, 28, 0, 0, 0, 0x4d, 0x3c, 0x2b, 0x1a})
 	f.Fuzz(func(t *testing.T, data []byte) {
+		defer bounded.Input(t, len(data))()
 		count, size := 0, 0
 		stats, err := readForeign(bufio.NewReader(bytes.NewReader(data)), func(_ time.Time, frame []byte) {
 			count++
@@ -331,6 +333,7 @@ func FuzzWalk(f *testing.F) {
 	f.Add(mustFile(f, testPackets("x", 0, 3, 60))[:100]) // torn
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, data []byte) {
+		defer bounded.Input(t, len(data))()
 		extentOf := func(data []byte) (extent, error) {
 			r := bufio.NewReader(bytes.NewReader(data))
 			return walk(r, func(_, n int) error {

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"pacgan-appliance/internal/bounded"
 )
 
 // geometries are consistent ones of all kinds: the paper's, odd widths, d of 1 to 4, no spare block.
@@ -251,6 +253,7 @@ func FuzzEncode(f *testing.F) {
 	f.Add([]byte{1}, -4, 16, -2)             // no geometry
 	f.Add([]byte{1}, 3, 3, 1)                // a block is left over
 	f.Fuzz(func(t *testing.T, packet []byte, n, w, d int) {
+		defer bounded.Input(t, len(packet))()
 		g := Geometry{N: n, W: w, D: d}
 		if g.Validate() == nil && g.N > 256 {
 			return // consistent, but slow
@@ -282,6 +285,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(float32(0), math.MaxInt)        // an absurd length
 	f.Add(float32(-math.MaxFloat32), -12) // a negative one
 	f.Fuzz(func(t *testing.T, y float32, length int) {
+		defer bounded.Input(t, 12)()
 		g := Paper()
 		m := make([]float32, g.Elements())
 		for i := range m {

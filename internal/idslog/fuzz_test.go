@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"pacgan-appliance/internal/bounded"
 )
 
 // fuzzLog reads a log twice, by one parser and by another: what is said of a
@@ -15,6 +17,7 @@ func fuzzLog(f *testing.F, kind Kind, seeds ...string) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, log []byte) {
+		defer bounded.Input(t, len(log))()
 		var parsers [2]Parser
 		for i := range parsers {
 			var err error

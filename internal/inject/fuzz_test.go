@@ -3,6 +3,7 @@ package inject
 import (
 	"testing"
 
+	"pacgan-appliance/internal/bounded"
 	"pacgan-appliance/internal/packet"
 )
 
@@ -18,6 +19,7 @@ func FuzzPacket(f *testing.F) {
 	var in Injector
 	in.labels.Store(&[]Label{{Name: "a", Expects: true}})
 	f.Fuzz(func(t *testing.T, ip []byte) {
+		defer bounded.Input(t, len(ip))()
 		packet.Checksums(ip)
 		if packet.RepairChecksums(ip) != nil {
 			return

@@ -9,6 +9,7 @@ import (
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
 
+	"pacgan-appliance/internal/bounded"
 	"pacgan-appliance/internal/packet"
 )
 
@@ -116,6 +117,7 @@ func FuzzTimestamps(f *testing.F) {
 	f.Add([]byte{8, 10, 0})                            // cut
 	f.Add([]byte{5, 0})                                // a length that would never advance
 	f.Fuzz(func(t *testing.T, options []byte) {
+		defer bounded.Input(t, len(options))()
 		value, echo, ok := timestamps(options)
 		if ok && !bytes.Contains(options, appendTimestamps(nil, value, echo)[2:]) {
 			t.Errorf("%d, %d are not in %x", value, echo, options)

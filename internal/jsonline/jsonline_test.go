@@ -6,6 +6,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+
+	"pacgan-appliance/internal/bounded"
 )
 
 // FuzzMembers compares with encoding/json: which lines are objects, and what their members are.
@@ -17,6 +19,7 @@ func FuzzMembers(f *testing.F) {
 	f.Add([]byte(`{"a":1,}`))
 	f.Add([]byte(`[]`))
 	f.Fuzz(func(t *testing.T, line []byte) {
+		defer bounded.Input(t, len(line))()
 		got := map[string]string{}
 		var o Object
 		o.Begin(line)

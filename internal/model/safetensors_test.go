@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"pacgan-appliance/internal/bounded"
 )
 
 func TestTensorsRoundTrip(t *testing.T) {
@@ -110,6 +112,7 @@ func FuzzReadTensors(f *testing.F) {
 	f.Add(binary.LittleEndian.AppendUint64(nil, math.MaxUint64))                                                                        // a huge header
 	f.Add([]byte("PK\x03\x04"))                                                                                                         // another format
 	f.Fuzz(func(t *testing.T, file []byte) {
+		defer bounded.Input(t, len(file))()
 		metadata, tensors, err := ReadTensors(bytes.NewReader(file), int64(len(file)))
 		if err != nil {
 			return
@@ -147,6 +150,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"format_version":3,"recipe":"tree","labels":["ping","dns"],"geometry":{"n":8,"w":16,"d":2}}`),
 		mustWriteTensors(f, map[string]string{"format": formatName, "version": fmt.Sprint(FormatVersion)}, bad.tensors()))
 	f.Fuzz(func(t *testing.T, manifest, generator []byte) {
+		defer bounded.Input(t, len(manifest)+len(generator))()
 		man, err := parseManifest(manifest)
 		if err != nil {
 			return

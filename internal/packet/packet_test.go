@@ -10,6 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
+
+	"pacgan-appliance/internal/bounded"
 )
 
 // mustSerialize builds bytes from layers with right lengths and checksums:
@@ -296,6 +298,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(mustExtended(f))                                    // IPv6 with extension headers
 	f.Add(append(make([]byte, 12), 0x81, 0, 0, 1, 0x08, 0x0)) // a VLAN tag and nothing behind it
 	f.Fuzz(func(t *testing.T, b []byte) {
+		defer bounded.Input(t, len(b))()
 		if ip, err := IPOf(b); err == nil && len(ip) < 20 {
 			t.Fatalf("IPOf returned %d bytes", len(ip))
 		}

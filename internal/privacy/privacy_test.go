@@ -12,6 +12,7 @@ import (
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
 
+	"pacgan-appliance/internal/bounded"
 	"pacgan-appliance/internal/packet"
 )
 
@@ -160,6 +161,7 @@ func FuzzScrub(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, frame []byte) {
+		defer bounded.Input(t, len(frame))()
 		before := bytes.Clone(frame)
 		if got := hash.Scrub(frame); len(got) != len(frame) {
 			t.Errorf("%d bytes become %d", len(frame), len(got))

@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"pacgan-appliance/internal/bounded"
 	"pacgan-appliance/internal/packet"
 )
 
@@ -105,6 +106,7 @@ func FuzzFreeSpans(f *testing.F) {
 	f.Add(mustHex(f, curlHex)) // TCP options
 	f.Add([]byte{0x45})        // shorter than a header
 	f.Fuzz(func(t *testing.T, b []byte) {
+		defer bounded.Input(t, len(b))()
 		for _, s := range freeSpans(b) {
 			if s.from < 0 || s.from > s.to || s.to > len(b) {
 				t.Errorf("span %v of %d bytes", s, len(b))

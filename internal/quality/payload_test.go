@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"pacgan-appliance/internal/bounded"
 )
 
 func TestReadQuestion(t *testing.T) {
@@ -99,6 +101,7 @@ func FuzzPayload(f *testing.F) {
 	f.Add([]byte("GET /a HTTP/1.1\r\nHost: h\r\nUser-Age"))    // cut
 	f.Add([]byte("GET /a HTTP/1.1\r\nTransfer-Encoding: x\n")) // refused by net/http
 	f.Fuzz(func(t *testing.T, b []byte) {
+		defer bounded.Input(t, len(b))()
 		before := string(b)
 		readQuestion(b)
 		ednsCookies(b)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"pacgan-appliance/internal/bounded"
 	"pacgan-appliance/internal/packet"
 )
 
@@ -225,6 +226,7 @@ func FuzzMeasure(f *testing.F) {
 	f.Add(mustHex(f, pingHex)) // of another label
 	f.Add([]byte{})            // nothing
 	f.Fuzz(func(t *testing.T, b []byte) {
+		defer bounded.Input(t, len(b))()
 		r := mustMeasure(t, [][]byte{b}, real[:20], real[20:])
 		if _, err := json.Marshal(r); err != nil {
 			t.Error(err)

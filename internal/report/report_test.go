@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"pacgan-appliance/internal/bounded"
 	"pacgan-appliance/internal/encoding"
 	"pacgan-appliance/internal/model"
 	"pacgan-appliance/internal/quality"
@@ -174,7 +175,8 @@ func FuzzWrite(f *testing.F) {
 	f.Add(bytes.Replace(manifest, []byte(`"labels":[0.3,0.5]`), []byte(`"labels":[0.3,0.5,0.6,0.7]`), 1))
 	f.Add(bytes.Replace(manifest, []byte(`"d":2`), []byte(`"d":0`), 1))
 	label := sample(f).Labels[0]
-	f.Fuzz(func(_ *testing.T, manifest []byte) {
+	f.Fuzz(func(t *testing.T, manifest []byte) {
+		defer bounded.Input(t, len(manifest))()
 		m := Model{Labels: []Label{label}}
 		if json.Unmarshal(manifest, &m.Manifest) == nil {
 			_ = Write(io.Discard, m) // either will do

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"pacgan-appliance/internal/bounded"
 )
 
 // example is a score with one malicious label, one benign one and one that no flow of was answered.
@@ -64,6 +66,7 @@ func FuzzRequirement(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
+		defer bounded.Input(t, len(text))()
 		r, err := ParseRequirement(text)
 		if err != nil {
 			if strings.ContainsAny(err.Error(), "\n\r") {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"pacgan-appliance/internal/bounded"
 	"pacgan-appliance/internal/model"
 )
 
@@ -260,6 +261,7 @@ func FuzzDecodeSaved(f *testing.F) {
 	f.Add(changed(f, tensors, `"steps":1`, `"steps":3`))
 	f.Add(bytes.Repeat([]byte{255}, 16)) // a huge header
 	f.Fuzz(func(t *testing.T, file []byte) {
+		defer bounded.Input(t, len(file))()
 		s, err := decodeSaved(bytes.NewReader(file), int64(len(file)))
 		if err != nil {
 			return

@@ -13,6 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"pacgan-appliance/internal/bounded"
 )
 
 // responseEnd does what the matcher does with the table: where a response ends, or -1 where that is open or has not
@@ -117,6 +119,7 @@ func FuzzResponseEnd(f *testing.F) {
 	}
 	table := framingTable()
 	f.Fuzz(func(t *testing.T, data []byte) {
+		defer bounded.Input(t, len(data))()
 		if !bytes.HasPrefix(data, []byte("HTTP/1.1 2")) && !bytes.HasPrefix(data, []byte("HTTP/1.1 3")) {
 			return // has its verdict, or is of a version without chunks
 		}

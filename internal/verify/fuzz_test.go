@@ -6,6 +6,8 @@ import (
 
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
+
+	"pacgan-appliance/internal/bounded"
 )
 
 // FuzzReply gives the matcher any frame as a reply, while a packet of each kind
@@ -45,6 +47,7 @@ func FuzzReply(f *testing.F) {
 	}
 	before, _ := count(f)
 	f.Fuzz(func(t *testing.T, frame []byte) {
+		defer bounded.Input(t, len(frame))()
 		shortest := 14 + 20
 		if len(frame) > 13 && frame[12] == 0x86 && frame[13] == 0xdd {
 			shortest = 14 + 40

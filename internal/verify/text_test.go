@@ -10,6 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
+
+	"pacgan-appliance/internal/bounded"
 )
 
 // find runs an automaton over data as the kernel does.
@@ -30,6 +32,7 @@ func FuzzAutomaton(f *testing.F) {
 	f.Add("a", "")                         // the shortest text, and nothing to find it in
 	f.Add(strings.Repeat("ab", 127), "ab") // nearly the longest
 	f.Fuzz(func(t *testing.T, text, data string) {
+		defer bounded.Input(t, len(text)+len(data))()
 		if text == "" || len(text) > MaxContains {
 			return
 		}

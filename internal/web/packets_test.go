@@ -11,6 +11,7 @@ import (
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
 
+	"pacgan-appliance/internal/bounded"
 	"pacgan-appliance/internal/encoding"
 )
 
@@ -190,6 +191,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(request("GET / HTTP/1.1\r\nHost: a\r\n\r\n"))          // text
 	f.Add(append(query(3, "a.test")[:40], 0xc0, 0x28, 0xc0, 28)) // a name that points at itself
 	f.Fuzz(func(t *testing.T, packet []byte) {
+		defer bounded.Input(t, len(packet))()
 		for _, f := range decode(packet) {
 			if len([]rune(f.Value)) > longestValue+1 {
 				t.Errorf("%s has %d characters", f.Name, len(f.Value))

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/net/dns/dnsmessage"
 
+	"pacgan-appliance/internal/bounded"
 	"pacgan-appliance/internal/lab/plan"
 )
 
@@ -100,6 +101,7 @@ func FuzzDNSAnswer(f *testing.F) {
 	f.Add([]byte{0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0xc0, 12})              // a name that points to itself
 	server := testDNS(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
+		defer bounded.Input(t, len(b))()
 		var entry dnsEntry
 		out := server.answer(nil, b, &entry)
 		if out != nil && entry.Status == "" {
