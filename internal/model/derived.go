@@ -142,8 +142,8 @@ func (d *Draft) derive(slot int) {
 	d.values[slot] = uint16(len(d.text) - begin)
 }
 
-// derived is what derive wrote.
-func (d *Draft) derived(slot int) []byte {
+// written is what was written to the draft's own text for a slot.
+func (d *Draft) written(slot int) []byte {
 	begin := int(d.texts[slot])
 	return d.text[begin : begin+int(d.values[slot])]
 }

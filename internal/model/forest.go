@@ -30,7 +30,7 @@ type Forest struct {
 	Derived []Derivation
 
 	// The trees. A node's children come after it; nodes of one tree are consecutive.
-	Split    []int32  // [node] slot that the node splits on, or Leaf
+	Split    []int32  // [node] slot that the node splits on, or Leaf; in trees of chains also a ChainSplit
 	FirstKid []int32  // [node + 1] node n's children are Kid[FirstKid[n]:FirstKid[n+1]]
 	KidValue []uint16 // [child] value of the slot that leads there, ascending in a node
 	Kid      []int32  // [child] node
@@ -58,7 +58,12 @@ const (
 	SlotDigit                   // a hex digit, which is its value; always a high one, then a low one
 	SlotBehind                  // nothing: its value is the number of bytes from here to the packet's end; it has no tree
 	SlotDerived                 // what Derived[Word] says, in Size bytes, or in as many as it takes: its value; it has no tree
+	SlotChain                   // bytes drawn one after another by one tree, until ChainEnd or At of them: its value is how many
+	SlotToken                   // nothing: its value is feature At of the chain that slot Width is, at its end; it has no tree
 )
+
+// Counted reports whether a slot is drawn by its counts in recipe gan, too: where fields end is not trained.
+func (k SlotKind) Counted() bool { return k == SlotWidth || k == SlotChain }
 
 // Slot is a part of a packet.
 type Slot struct {
@@ -68,7 +73,8 @@ type Slot struct {
 	Size int32
 	Add  int32
 	// Width is the slot that cuts a digit's or word's field, or Leaf where it is always there; At is the number of
-	// the first digit that it writes in the field.
+	// the first digit that it writes in the field. Of a chain, the Size words from Word on are the beginnings of
+	// tokens that its tree knows: see Chain.
 	Width, At int32
 }
 
@@ -101,20 +107,23 @@ type Draft struct {
 	forest *Forest
 	values []uint16 // [slot]
 	places []int32  // [slot] byte where it begins; known for slots below cursor
-	text   []byte   // of the derived slots, one after the other
+	text   []byte   // of the derived slots and the chains, one after the other
 	texts  []int32  // [slot] where its text begins
 	first  int      // slot of the shape, and the one after its last
 	end    int
 	cursor int
 	order  []int32
+
+	chain Chain
+	open  int // slot of the chain that is being drawn, or Leaf
 }
 
 // NewDraft returns a draft that [Draft.Start] begins packets with.
 func (f *Forest) NewDraft() *Draft {
-	d := &Draft{forest: f, values: make([]uint16, len(f.Slots)), places: make([]int32, len(f.Slots)+1)}
-	if len(f.Derived) > 0 {
-		d.texts = make([]int32, len(f.Slots))
+	d := &Draft{
+		forest: f, values: make([]uint16, len(f.Slots)), places: make([]int32, len(f.Slots)+1), texts: make([]int32, len(f.Slots)),
 	}
+	d.roomForChains()
 	return d
 }
 
@@ -127,7 +136,7 @@ func (d *Draft) Start(shape int) []int32 {
 	}
 	s := d.forest.Shapes[shape]
 	d.first, d.end, d.cursor = first, first+int(s.Slots), first
-	d.places[first], d.text = 0, d.text[:0]
+	d.places[first], d.text, d.open = 0, d.text[:0], Leaf
 	d.order = d.forest.Order[draws : draws+int(s.Draws)]
 	return d.order
 }
@@ -137,11 +146,16 @@ func (d *Draft) Start(shape int) []int32 {
 func (d *Draft) Node(slot int) int {
 	s := &d.forest.Slots[slot]
 	switch s.Kind {
+	case SlotChain:
+		return d.chainNode(slot)
 	case SlotBehind:
 		d.values[slot] = d.behind(slot)
 		return Leaf
 	case SlotDerived:
 		d.derive(slot)
+		return Leaf
+	case SlotToken:
+		d.values[slot] = d.chain.Value(int(s.At))
 		return Leaf
 	}
 	if s.Width != Leaf && s.At >= 2*int32(d.values[s.Width]) {
@@ -160,8 +174,15 @@ func (d *Draft) behind(slot int) uint16 {
 	return uint16(min(n, Absent-1))
 }
 
-// Set decides on a slot.
-func (d *Draft) Set(slot int, value uint16) { d.values[slot] = value }
+// Set decides on a slot, or on a chain's next byte: then more reports that another is to be decided on, with another
+// [Draft.Node].
+func (d *Draft) Set(slot int, value uint16) (more bool) {
+	if d.forest.Slots[slot].Kind == SlotChain {
+		return d.setChain(slot, value)
+	}
+	d.values[slot] = value
+	return false
+}
 
 // Place returns the number of the first digit that a slot writes in its packet. The slots to the left of it
 // that vary in length must be set.
@@ -179,7 +200,7 @@ func (d *Draft) Place(slot int) int {
 // size is the number of bytes that a slot adds to where the next begins: a byte's high digit adds none.
 func (d *Draft) size(slot int) int {
 	s := &d.forest.Slots[slot]
-	if s.Width != Leaf && d.values[slot] == Absent {
+	if s.Width != Leaf && d.values[slot] == Absent || s.Kind == SlotToken {
 		return 0
 	}
 	switch s.Kind {
@@ -194,6 +215,8 @@ func (d *Draft) size(slot int) int {
 		return int(s.Size)
 	case SlotWord:
 		return len(d.forest.Words[int(s.Word)+int(d.values[slot])])
+	case SlotChain:
+		return int(d.values[slot])
 	case SlotDigit:
 		if d.low(slot) {
 			return 1
@@ -235,8 +258,8 @@ func (d *Draft) appendSlot(dst []byte, slot, length int) []byte {
 		if d.low(slot) {
 			return append(dst, byte(d.values[slot-1]<<4|d.values[slot]))
 		}
-	case SlotDerived:
-		return append(dst, d.derived(slot)...)
+	case SlotDerived, SlotChain:
+		return append(dst, d.written(slot)...)
 	}
 	return dst
 }

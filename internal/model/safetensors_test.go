@@ -142,7 +142,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add(manifest, mustWriteTensors(f, metadata, m.tensors())) // tensors missing
 	}
 	derived := mustModel(f, RecipeTree)
-	derived.Forests[0] = derivedForest()
+	derived.Forests[0], derived.Forests[1] = derivedForest(), chainForest()
 	f.Add([]byte(`{"format_version":3,"recipe":"tree","labels":["ping","dns"],"geometry":{"n":8,"w":16,"d":2}}`),
 		mustWriteTensors(f, map[string]string{"format": formatName, "version": fmt.Sprint(FormatVersion)}, derived.tensors()))
 	bad := mustModel(f, RecipeTree)

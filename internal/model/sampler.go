@@ -120,22 +120,28 @@ func (s *Sampler) Next(dst []byte) ([]byte, error) {
 		logits = s.nextOutput()
 	}
 	for _, slot := range s.draft.Start(s.pick(s.shapes)) {
-		node := s.draft.Node(int(slot))
-		if node == Leaf {
-			continue
+		for more := true; more; {
+			node := s.draft.Node(int(slot))
+			if node == Leaf {
+				break
+			}
+			more = s.draft.Set(int(slot), s.forest.Value[s.place(int(slot), node, logits)])
 		}
-		first, end := s.forest.First[node], s.forest.First[node+1]
-		at := first
-		switch {
-		case end-first == 1: // nothing to decide
-		case s.recipe == RecipeTree || s.forest.Slots[slot].Kind == SlotWidth:
-			at += int32(s.pick(s.upTo[first:end]))
-		default:
-			at += int32(s.pickLogits(int(slot), node, logits))
-		}
-		s.draft.Set(int(slot), s.forest.Value[at])
 	}
 	return s.draft.Append(dst), nil
+}
+
+// place draws one of a node's values and returns its place in forest.Value. The network has no say in how long fields
+// are.
+func (s *Sampler) place(slot, node int, logits []float32) int {
+	first, end := int(s.forest.First[node]), int(s.forest.First[node+1])
+	switch {
+	case end-first == 1: // nothing to decide
+		return first
+	case s.recipe == RecipeTree || s.forest.Slots[slot].Kind.Counted():
+		return first + s.pick(s.upTo[first:end])
+	}
+	return first + s.pickLogits(slot, node, logits)
 }
 
 // pick draws an index by counts; upTo are their sums.

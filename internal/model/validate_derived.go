@@ -53,7 +53,9 @@ func (c *shapeCheck) longest(slot int32) int {
 		return c.texts[slot]
 	case SlotWord:
 		words = int(s.Size)
-	case SlotWidth, SlotBehind:
+	case SlotChain:
+		return int(s.At)
+	case SlotWidth, SlotBehind, SlotToken:
 		return 0
 	}
 	longest, first := 0, max(int(s.Word), 0)

@@ -1,8 +1,10 @@
 package model
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // maxBytes bounds the packets that a forest can write, so that a hostile file cannot exhaust memory. Words of
@@ -25,7 +27,10 @@ func (f *Forest) validate() error {
 		if s.Count == 0 || s.Slots < 1 || s.Draws < 0 || int(s.Slots) > len(f.Slots)-slots || int(s.Draws) > len(f.Order)-draws {
 			return fmt.Errorf("shape %d: %d packets, %d slots, %d of them drawn", i, s.Count, s.Slots, s.Draws)
 		}
-		c := shapeCheck{Forest: f, first: slots, end: slots + int(s.Slots), owned: owned, drawn: make(map[int32]bool, s.Draws), texts: map[int32]int{}}
+		c := shapeCheck{
+			Forest: f, first: slots, end: slots + int(s.Slots), owned: owned,
+			drawn: make(map[int32]bool, s.Draws), texts: map[int32]int{}, last: Leaf,
+		}
 		if err := c.check(f.Order[draws : draws+int(s.Draws)]); err != nil {
 			return fmt.Errorf("shape %d: %w", i, err)
 		}
@@ -103,6 +108,7 @@ type shapeCheck struct {
 	owned      []bool
 	drawn      map[int32]bool
 	texts      map[int32]int // longest of each derived slot
+	last       int32         // the chain that was drawn last
 	bytes      int           // of the longest packet
 }
 
@@ -134,7 +140,10 @@ func (c *shapeCheck) slot(slot int) error {
 	if drawn != c.drawn[int32(slot)] {
 		return fmt.Errorf("kind %d: drawn %t", s.Kind, c.drawn[int32(slot)])
 	}
-	if s.Width != Leaf && (!drawn || s.Kind == SlotWidth || s.Kind == SlotBehind || s.Kind == SlotDerived || int(s.Width) < c.first || int(s.Width) >= c.end || c.Slots[s.Width].Kind != SlotWidth) {
+	if s.Kind == SlotToken {
+		return nil // see tree
+	}
+	if s.Width != Leaf && (!drawn || s.Kind.Counted() || s.Kind == SlotBehind || s.Kind == SlotDerived || int(s.Width) < c.first || int(s.Width) >= c.end || c.Slots[s.Width].Kind != SlotWidth) {
 		return fmt.Errorf("its width is slot %d", s.Width)
 	}
 	words := 1
@@ -147,6 +156,10 @@ func (c *shapeCheck) slot(slot int) error {
 		if err := c.pair(slot); err != nil {
 			return err
 		}
+	case SlotChain:
+		if err := c.chain(s); err != nil {
+			return err
+		}
 	case SlotWord:
 		words = int(s.Size)
 	}
@@ -155,6 +168,20 @@ func (c *shapeCheck) slot(slot int) error {
 	}
 	if s.Kind != SlotDerived { // what is derived was counted when it was drawn
 		c.bytes += c.longest(int32(slot))
+	}
+	return nil
+}
+
+// chain checks the length of a chain and the beginnings of tokens that it knows.
+func (c *shapeCheck) chain(s *Slot) error {
+	if s.At < 1 || s.At >= Absent {
+		return fmt.Errorf("a chain of up to %d bytes", s.At)
+	}
+	if s.Word < 0 || s.Size < 0 || s.Size > MostTokens || int(s.Size) > len(c.Words)-int(s.Word) {
+		return fmt.Errorf("words %d to %d of %d", s.Word, int(s.Word)+int(s.Size), len(c.Words))
+	}
+	if !slices.IsSortedFunc(c.Words[s.Word:s.Word+s.Size], bytes.Compare) {
+		return errors.New("the beginnings of tokens must be ascending")
 	}
 	return nil
 }
@@ -178,6 +205,15 @@ func (c *shapeCheck) pair(slot int) error {
 	return nil
 }
 
+// token checks a slot whose value is known when its chain is drawn.
+func (c *shapeCheck) token(slot int32) error {
+	s := &c.Slots[slot]
+	if s.Root != Leaf || s.Width != c.last || s.Width == Leaf || s.At < 0 || s.At >= ChainFeatures {
+		return fmt.Errorf("root %d, feature %d of slot %d: must be of the chain that was drawn last, %d", s.Root, s.At, s.Width, c.last)
+	}
+	return nil
+}
+
 // behind checks a slot whose value is known when all that varies in length behind it is drawn.
 func (c *shapeCheck) behind(slot int32) error {
 	if c.Slots[slot].Root != Leaf {
@@ -195,6 +231,9 @@ func (c *shapeCheck) behind(slot int32) error {
 func (c *shapeCheck) varies(s *Slot) bool {
 	if s.Kind == SlotDerived {
 		return s.Size == 0
+	}
+	if s.Kind == SlotChain {
+		return true
 	}
 	if s.Kind != SlotWord || s.Word < 0 || s.Size < 1 || int(s.Size) > len(c.Words)-int(s.Word) {
 		return s.Width != Leaf
@@ -215,6 +254,10 @@ func (c *shapeCheck) tree(slot int32) error {
 		return c.behind(slot)
 	case SlotDerived:
 		return c.derived(slot)
+	case SlotToken:
+		return c.token(slot)
+	case SlotChain:
+		c.last = slot
 	}
 	highest := 0
 	switch s.Kind {
@@ -224,6 +267,8 @@ func (c *shapeCheck) tree(slot int32) error {
 		highest = valuesPerNode - 1
 	case SlotWidth:
 		highest = maxBytes
+	case SlotChain:
+		highest = ChainEnd
 	default:
 		return fmt.Errorf("kind %d is not drawn", s.Kind)
 	}
@@ -237,21 +282,24 @@ func (c *shapeCheck) tree(slot int32) error {
 		return fmt.Errorf("root %d is another's", s.Root)
 	}
 	c.owned[s.Root] = true
-	return c.node(int(s.Root), highest)
+	return c.node(int(s.Root), highest, s.Kind)
 }
 
-func (c *shapeCheck) node(node, highest int) error {
+// node checks a node of the tree of a slot of a kind, and those below it.
+func (c *shapeCheck) node(node, highest int, kind SlotKind) error {
 	if last := int(c.Value[c.First[node+1]-1]); last > highest {
 		return fmt.Errorf("node %d: value %d: at most %d", node, last, highest)
 	}
-	if c.Split[node] == Leaf {
+	split := c.Split[node]
+	if split == Leaf {
 		return nil
 	}
-	if !c.drawn[c.Split[node]] {
-		return fmt.Errorf("node %d splits on slot %d, which is not drawn before", node, c.Split[node])
+	ofChain := kind == SlotChain && split < Leaf && split >= ChainSplit(ChainFeatures-1)
+	if !ofChain && !c.drawn[split] {
+		return fmt.Errorf("node %d splits on slot %d, which is not drawn before", node, split)
 	}
 	for _, child := range c.Kid[c.FirstKid[node]:c.FirstKid[node+1]] {
-		if err := c.node(int(child), highest); err != nil {
+		if err := c.node(int(child), highest, kind); err != nil {
 			return err
 		}
 	}

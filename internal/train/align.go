@@ -237,10 +237,10 @@ func evenly[T any](x []T, n int) []T {
 // where the shortest ends.
 func cut(packets [][]byte, anchors []anchor) (a *aligned, unfit [][]byte) {
 	a = &aligned{fixed: make([]bool, 2*len(anchors)+1)}
-	shortest := 0
+	begin := 0
 	if len(anchors) == 0 {
 		a.fixed = make([]bool, 2)
-		shortest = len(slices.MinFunc(packets, func(a, b []byte) int { return len(a) - len(b) }))
+		begin = shortest(packets)
 	}
 packets:
 	for _, packet := range packets {
@@ -255,7 +255,7 @@ packets:
 			cuts = append(cuts, int32(at), int32(from))
 		}
 		if len(anchors) == 0 {
-			cuts = append(cuts, int32(shortest))
+			cuts = append(cuts, int32(begin))
 		}
 		a.packets, a.cuts = append(a.packets, packet), append(a.cuts, append(cuts, int32(len(packet))))
 	}

@@ -95,7 +95,8 @@ func (d *decoder) decode(g *graph, logits, theta *gorgonia.Node) *gorgonia.Node 
 	return g.apply("decode", batch, elements, []bool{true, true}, run, pull, logits, theta)
 }
 
-// draw draws packet b. The label's shape and the widths of its fields are drawn by their counts: they are not trained.
+// draw draws packet b. The label's shape, the widths of its fields and its chains are drawn by their counts: they are
+// not trained.
 func (d *decoder) draw(b int, draft *model.Draft, logits, theta []float32) {
 	label, p := d.labels[b], &d.drawn[b]
 	f := &d.forests[label]
@@ -103,20 +104,22 @@ func (d *decoder) draw(b int, draft *model.Draft, logits, theta []float32) {
 	p.choices, p.weight = p.choices[:0], p.weight[:0]
 	for _, s := range draft.Start(drawShape(rng, f)) {
 		slot := int(s)
-		node := draft.Node(slot)
-		if node == model.Leaf {
-			continue
+		for more := true; more; {
+			node := draft.Node(slot)
+			if node == model.Leaf {
+				break
+			}
+			values, counts := f.Support(node)
+			at := 0
+			switch {
+			case len(values) == 1:
+			case f.Slots[slot].Kind.Counted():
+				at = drawCount(rng, counts)
+			default:
+				at = d.choose(rng, b, choice{slot: slot, node: node, place: draft.Place(slot), weight: len(p.weight)}, logits, theta)
+			}
+			more = draft.Set(slot, values[at])
 		}
-		values, counts := f.Support(node)
-		at := 0
-		switch {
-		case len(values) == 1:
-		case f.Slots[slot].Kind == model.SlotWidth:
-			at = drawCount(rng, counts)
-		default:
-			at = d.choose(rng, b, choice{slot: slot, node: node, place: draft.Place(slot), weight: len(p.weight)}, logits, theta)
-		}
-		draft.Set(slot, values[at])
 	}
 	p.bytes = draft.Append(p.bytes[:0])
 }

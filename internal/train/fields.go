@@ -19,14 +19,16 @@ type layout struct {
 
 // variable is a slot that is drawn, with the value that each packet has there.
 type variable struct {
-	slot  int32
-	codes []uint16 // [packet] number of its value, or absent
-	arity int      // numbers 0..arity-1
-	names []uint16 // [number] value; nil where they are the same
-	digit bool
-	cut   bool  // packets may lack it
-	leaf  *tree // all of its tree where it depends on nothing, shared by the bytes of a text; else nil
-	known bool  // follows from those drawn before: it has no tree
+	slot    int32
+	codes   []uint16 // [packet] number of its value, or absent
+	arity   int      // numbers 0..arity-1
+	names   []uint16 // [number] value; nil where they are the same
+	digit   bool
+	cut     bool       // packets may lack it
+	leaf    *tree      // all of its tree where it depends on nothing, shared by the bytes of a text; else nil
+	ordinal bool       // a number of something: trees of chains split it in those up to a value and those above it
+	known   bool       // follows from those drawn before: it has no tree
+	chain   *chainRows // of a chain: codes are how long it is
 }
 
 // layOut finds the fields of aligned packets. A fixed part is cut into bytes that are the same in all packets, length
@@ -34,16 +36,17 @@ type variable struct {
 // describes the packets most briefly (see wordCost): names repeat, random numbers do not, and the letters of a token
 // are of few kinds wherever they stand.
 func layOut(a *aligned) *layout {
-	ahead := &layoutBuilder{} // what is drawn before any part of fixed length
+	var lengths []int
+	for _, p := range a.packets {
+		lengths = append(lengths, len(p))
+	}
+	ahead := &layoutBuilder{lengths: lengths} // what is drawn before any part of fixed length
 	for part, fixed := range a.fixed {
 		if !fixed && a.derived[part] == nil {
 			ahead.varyingPart(a.column(part))
 		}
 	}
-	l := &layoutBuilder{layout: layout{packets: len(a.packets)}, ahead: sampled(ahead.first)}
-	for _, p := range a.packets {
-		l.lengths = append(l.lengths, len(p))
-	}
+	l := &layoutBuilder{layout: layout{packets: len(a.packets)}, lengths: lengths, ahead: sampled(ahead.first)}
 	for part, fixed := range a.fixed {
 		l.begins = append(l.begins, int32(len(l.slots)))
 		switch {
@@ -122,9 +125,9 @@ func (l *layoutBuilder) kinds(rows [][]byte) []int {
 	for x := range kinds {
 		if !slices.ContainsFunc(rows, func(row []byte) bool { return row[x] != rows[0][x] }) {
 			kinds[x] = byteConstant
-		} else if l.isLength(rows, x, 1) {
+		} else if isLength(l.lengths, rows, x, 1) {
 			kinds[x] = byteLength
-		} else if x > 0 && kinds[x-1] < byteLength && l.isLength(rows, x, 2) {
+		} else if x > 0 && kinds[x-1] < byteLength && isLength(l.lengths, rows, x, 2) {
 			kinds[x-1], kinds[x] = byteLengthHigh, byteLength
 		}
 	}
@@ -154,15 +157,15 @@ func (l *layoutBuilder) behindPart(a *aligned, part int) {
 }
 
 // isLength reports whether the size bytes that end with byte x are the packet's length plus a constant, in all
-// packets. Where lengths do not vary, nothing is known to be one.
-func (l *layoutBuilder) isLength(rows [][]byte, x, size int) bool {
-	add := number(rows[0][x+1-size:x+1]) - l.lengths[0]
+// packets of these lengths. Where lengths do not vary, nothing is known to be one.
+func isLength(lengths []int, rows [][]byte, x, size int) bool {
+	add := number(rows[0][x+1-size:x+1]) - lengths[0]
 	varies := false
 	for p, row := range rows {
-		if number(row[x+1-size:x+1])-l.lengths[p] != add {
+		if number(row[x+1-size:x+1])-lengths[p] != add {
 			return false
 		}
-		varies = varies || l.lengths[p] != l.lengths[0]
+		varies = varies || lengths[p] != lengths[0]
 	}
 	return varies
 }
@@ -218,8 +221,12 @@ func (l *layoutBuilder) bytes(rows [][]byte) {
 // varyingPart adds the slots of a part whose length varies.
 func (l *layoutBuilder) varyingPart(rows [][]byte) {
 	sample := evenly(rows, costSample)
-	text, digits := textCost(sample), digitsCost(sample)
-	if wordCost(sample) < min(text, digits) && l.addWords(&l.first, rows) {
+	text, digits, words := textCost(sample), digitsCost(sample), wordCost(sample)
+	if chainCost(sampled(l.first), sample) < min(text, digits, words) {
+		l.addChain(rows)
+		return
+	}
+	if words < min(text, digits) && l.addWords(&l.first, rows) {
 		return
 	}
 	width := l.add(model.Slot{Kind: model.SlotWidth, Width: model.Leaf})

@@ -14,7 +14,7 @@ type piece struct {
 // refined cuts the parts of varying length further, where their own bytes say how long a field is, and takes bytes
 // that all packets have from the others.
 func (a *aligned) refined() *aligned {
-	r, _ := a.recut(pieces)
+	r, _ := a.recut(a.headed)
 	return r
 }
 
@@ -40,6 +40,24 @@ func (a *aligned) recut(pieces func(rows [][]byte) []piece) (r *aligned, first [
 		r.cuts[p] = append(r.cuts[p], at[p])
 	}
 	return r, first
+}
+
+// headed is pieces of rows; where these are one field, what it begins with up to a length of the packet is not of it.
+func (a *aligned) headed(rows [][]byte) []piece {
+	cut := pieces(rows)
+	if len(cut) != 1 || cut[0].fixed {
+		return cut
+	}
+	lengths := make([]int, len(a.packets))
+	for p, packet := range a.packets {
+		lengths[p] = len(packet)
+	}
+	for end := shortest(rows); end > 0; end-- {
+		if isLength(lengths, rows, end-1, 1) {
+			return slices.Concat([]piece{{slice(rows, 0, end), true}}, pieces(behind(rows, end)))
+		}
+	}
+	return cut
 }
 
 // pieces cuts rows of different lengths: in bytes that all have, a field and what follows it, if one or two of these
@@ -71,15 +89,15 @@ func whole(rows [][]byte) []piece {
 		for _, f := range fields {
 			cost += plainCost(evenly(f.rows, costSample))
 		}
-		if cost < plainCost(sample) {
+		if cost < min(wordCost(sample), textCost(sample), digits) { // no chain keeps delimiters in place as surely
 			return fields
 		}
 	}
-	shortest := len(slices.MinFunc(rows, func(a, b []byte) int { return len(a) - len(b) }))
-	if shortest == 0 || min(wordCost(sample), textCost(sample)) <= digits {
+	begin := shortest(rows)
+	if begin == 0 || min(wordCost(sample), textCost(sample), chainCost(nil, sample)) <= digits {
 		return []piece{{rows, false}}
 	}
-	return []piece{{slice(rows, 0, shortest), true}, {behind(rows, shortest), false}}
+	return []piece{{slice(rows, 0, begin), true}, {behind(rows, begin), false}}
 }
 
 // prefix is where a field's length lies: in size bytes, big-endian, behind the first at.
@@ -170,7 +188,12 @@ func alphanumeric(b byte) bool {
 
 // plainCost is the length of the briefest description of rows as one field.
 func plainCost(rows [][]byte) float64 {
-	return min(wordCost(rows), textCost(rows), digitsCost(rows))
+	return min(wordCost(rows), textCost(rows), digitsCost(rows), chainCost(nil, rows))
+}
+
+// shortest is the length of the shortest row.
+func shortest(rows [][]byte) int {
+	return len(slices.MinFunc(rows, func(a, b []byte) int { return len(a) - len(b) }))
 }
 
 func sameLength(rows [][]byte) bool {

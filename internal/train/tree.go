@@ -72,7 +72,11 @@ func (l *layout) grow(ctx context.Context, threads int) ([]tree, error) {
 			g := <-pool
 			defer func() { pool <- g }()
 			var err error
-			trees[i], err = g.growTree(growing, i, l.features(i))
+			if chain := l.vars[i].chain; chain != nil {
+				trees[i], err = growChain(growing, chain)
+			} else {
+				trees[i], err = g.growTree(growing, i, l.features(i))
+			}
 			return err
 		})
 	}
@@ -140,7 +144,7 @@ func (l *layout) plant(f *model.Forest, trees []tree) {
 		}
 		for n := range t.split {
 			split := t.split[n]
-			if split != model.Leaf {
+			if split >= 0 {
 				split = slot0 + l.vars[split].slot
 			}
 			f.Split = append(f.Split, split)
@@ -156,7 +160,7 @@ func (l *layout) plant(f *model.Forest, trees []tree) {
 		f.First = append(f.First, int32(len(f.Value)))
 	}
 	for _, s := range l.slots {
-		if s.Kind == model.SlotFixed || s.Kind == model.SlotWord {
+		if s.Kind == model.SlotFixed || s.Kind == model.SlotWord || s.Kind == model.SlotChain {
 			s.Word += word0
 		}
 		if s.Kind == model.SlotDerived {

@@ -33,6 +33,8 @@ func BenchmarkFitTrees(b *testing.B) {
 			}
 			return p
 		})},
+		{"lines/20000", many(20000, func() []byte { return logLine(tr.rng) })},
+		{"random_lengths/20000", many(20000, func() []byte { return random(tr.rng, 40+tr.rng.IntN(1400)) })},
 	} {
 		b.Run(set.name, func(b *testing.B) {
 			b.ReportAllocs()

@@ -44,6 +44,9 @@ type grower struct {
 	number []uint16 // [code of the target] its number among the node's values, 0..k-1
 	active []int32  // stack of the variables that still vary, one list for each node on the path
 	pairs  pairCounter
+	groups *groupCounter // of chains; nil: each value is a child
+	least  uint32        // rows that have to have a value for it to have a child of its own
+	sample int           // rows that the variable to split on is chosen by
 	score  scorer
 }
 
@@ -55,7 +58,7 @@ func newGrower(vars []variable, packets int) *grower {
 	return &grower{
 		vars: vars, rows: make([]int32, packets), spare: make([]int32, packets),
 		hist: make([]uint32, widest), number: make([]uint16, widest),
-		pairs: newPairCounter(), score: newScorer(),
+		pairs: newPairCounter(), score: newScorer(), sample: splitSample,
 	}
 }
 
@@ -99,12 +102,12 @@ func (g *grower) grow(ctx context.Context, rows, features []int32) (node int32, 
 	}
 	depth := len(g.active)
 	defer func() { g.active = g.active[:depth] }()
-	split, varying := g.bestSplit(rows, features)
+	split, only, varying := g.bestSplit(rows, features)
 	if split == model.Leaf {
 		return node, nil
 	}
 	g.tree.split[node] = split
-	for _, part := range g.partition(rows, g.vars[split].codes) {
+	for _, part := range g.partition(rows, &g.vars[split], only) {
 		child, err := g.grow(ctx, rows[part.lo:part.hi], varying)
 		if err != nil {
 			return 0, err
@@ -117,6 +120,8 @@ func (g *grower) grow(ctx context.Context, rows, features []int32) (node int32, 
 // name is the value that a code stands for.
 func (v *variable) name(code uint16) uint16 {
 	switch {
+	case code == model.Other:
+		return code
 	case v.names != nil:
 		return v.names[code]
 	case v.cut && int(code) == v.arity:
@@ -145,16 +150,19 @@ func (g *grower) addNode(rows []int32) (k int) {
 	return k
 }
 
-// bestSplit returns the variable that splits a node best, or Leaf, and the variables that vary in it. The choice
-// of one of several is itself to be paid for: by the logarithm of their number.
-func (g *grower) bestSplit(rows, features []int32) (split int32, varying []int32) {
-	sample := evenly(rows, splitSample)
+// bestSplit returns the variable that splits a node best, or Leaf, and the variables that vary in it. The choice of one of
+// several is itself to be paid for: by the logarithm of their number. A chain's split may have a child for one code only.
+func (g *grower) bestSplit(rows, features []int32) (split, only int32, varying []int32) {
+	sample := evenly(rows, g.sample)
 	k, counts := g.renumber(sample)
 	if k == 1 {
-		return model.Leaf, nil
+		return model.Leaf, each, nil
 	}
 	g.score.reset(k, len(sample))
 	own := max(g.score.likelihood(counts, len(sample)), g.score.evenLikelihood(len(sample)))
+	if g.groups != nil {
+		return g.bestChainSplit(rows, sample, features, counts, own)
+	}
 	best := math.Inf(-1)
 	split = model.Leaf
 	start := len(g.active)
@@ -172,10 +180,10 @@ func (g *grower) bestSplit(rows, features []int32) (split int32, varying []int32
 	varying = g.active[start:]
 	best -= math.Log(float64(len(varying)))
 	if split == model.Leaf || best <= own {
-		return model.Leaf, nil
+		return model.Leaf, each, nil
 	}
 	g.gain += best - own
-	return split, varying
+	return split, each, varying
 }
 
 // renumber numbers the target's values in rows 0..k-1, and returns how often each is there.
@@ -202,20 +210,14 @@ type section struct {
 }
 
 // partition sorts rows by their code, keeping the order within one.
-func (g *grower) partition(rows []int32, codes []uint16) (sections []section) {
+func (g *grower) partition(rows []int32, v *variable, only int32) (sections []section) {
+	codes := v.codes
 	top := 0
 	for _, r := range rows {
 		g.hist[codes[r]]++
 		top = max(top, int(codes[r]))
 	}
-	next := 0
-	for code, n := range g.hist[:top+1] {
-		if n > 0 {
-			sections = append(sections, section{uint16(code), next, next + int(n)})
-			g.hist[code] = uint32(next)
-			next += int(n)
-		}
-	}
+	sections = place(g.hist[:top+1], g.least, only, v.ordinal)
 	spare := g.spare[:len(rows)]
 	for _, r := range rows {
 		spare[g.hist[codes[r]]] = r
@@ -223,5 +225,46 @@ func (g *grower) partition(rows []int32, codes []uint16) (sections []section) {
 	}
 	copy(rows, spare)
 	clear(g.hist[:top+1])
+	return sections
+}
+
+// place turns how many rows have each code into where the first of them is to go, and returns the sections: codes
+// that fewer than least rows have are one together, the last; or all but one are; or those up to one, and the others.
+func place(hist []uint32, least uint32, only int32, upTo bool) (sections []section) {
+	own := func(code int, n uint32) bool {
+		switch {
+		case only == each:
+			return n >= least
+		case upTo:
+			return code <= int(only)
+		}
+		return code == int(only)
+	}
+	many := 0
+	for code, n := range hist {
+		if own(code, n) {
+			many += int(n)
+		}
+	}
+	next, few := 0, many
+	for code, n := range hist {
+		switch {
+		case n == 0:
+			continue
+		case !own(code, n):
+			hist[code] = uint32(few)
+			few += int(n)
+			continue
+		case upTo && len(sections) > 0:
+			sections[0].code, sections[0].hi = uint16(code), next+int(n)
+		default:
+			sections = append(sections, section{uint16(code), next, next + int(n)})
+		}
+		hist[code] = uint32(next)
+		next += int(n)
+	}
+	if few > many {
+		sections = append(sections, section{model.Other, many, few})
+	}
 	return sections
 }
