@@ -1,12 +1,14 @@
 package idslog
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"strconv"
 	"time"
 
 	"pacgan-appliance/internal/jsonline"
+	"pacgan-appliance/internal/packet"
 )
 
 // EVE reads records in the shape of Suricata's EVE JSON that have one event
@@ -95,6 +97,8 @@ type suricata struct {
 	start    time.Time
 	text     []byte
 	gid, sid uint64
+	frame    []byte // in base64
+	link     uint64 // of the frame
 	visit    func(name []byte) error
 }
 
@@ -108,23 +112,60 @@ func newSuricata() *suricata {
 // Parse implements Parser.
 func (p *suricata) Parse(line []byte, e *Event) (bool, error) {
 	p.start, p.text, p.gid, p.sid = time.Time{}, p.text[:0], 1, 0
+	p.frame, p.link = p.frame[:0], linkEthernet
 	if err := p.Read(line, e); err != nil {
 		return false, err
 	}
 	if e.Alert {
 		e.Start = p.start
+		e.Fingerprint, e.Mirrored = p.fingerprint()
 		e.Text = append(e.Text, p.text...)
 		e.ID = strconv.AppendUint(append(strconv.AppendUint(e.ID, p.gid, 10), ':'), p.sid, 10)
 	}
 	return true, nil
 }
 
-// part reads the record's "alert" and "flow", which have no member in common.
+// part reads the record's "alert", "flow" and "packet_info", which have no
+// member in common, and its "packet".
 func (p *suricata) part(name []byte) error {
-	if part := string(name); (part == "alert" || part == "flow") && p.IsObject() {
-		return p.Members(p.visit)
+	switch string(name) {
+	case "alert", "flow", "packet_info":
+		if p.IsObject() {
+			return p.Members(p.visit)
+		}
+	case "packet":
+		return p.Keep(&p.frame)
 	}
 	return p.Skip()
+}
+
+// Link types of pcap.
+const (
+	linkEthernet = 1
+	linkRaw      = 101
+)
+
+// fingerprint is that of the packet, where the line has it and it can be read.
+func (p *suricata) fingerprint() (digest uint32, mirrored bool) {
+	n, err := base64.StdEncoding.Decode(p.frame, p.frame) // in its own place: it gets shorter
+	if err != nil || n == 0 {
+		return 0, false
+	}
+	ip := p.frame[:n]
+	switch p.link {
+	case linkEthernet:
+		if ip, err = packet.IPOf(ip); err != nil {
+			return 0, false
+		}
+	case linkRaw:
+	default:
+		return 0, false
+	}
+	parsed, err := packet.ParseIP(ip)
+	if err != nil {
+		return 0, false
+	}
+	return packet.FingerprintOf(parsed)
 }
 
 func (p *suricata) member(name []byte) error {
@@ -135,6 +176,8 @@ func (p *suricata) member(name []byte) error {
 		return jsonline.Number(&p.Object, "alert.signature_id", &p.sid)
 	case "signature":
 		return p.Keep(&p.text)
+	case "linktype":
+		return jsonline.Number(&p.Object, "packet_info.linktype", &p.link)
 	case "start":
 		return timeOf(&p.Object, "flow.start", &p.start)
 	}

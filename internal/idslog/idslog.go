@@ -39,6 +39,10 @@ type Event struct {
 	Text []byte // what the signature's author calls it; may be empty
 	// Connection is Zeek's uid, by which a notice and a line of conn.log belong together.
 	Connection []byte
+	// Fingerprint is packet.FingerprintOf of the packet that raised the alert; 0:
+	// the line does not hold it. Mirrored says that its answer has the same one.
+	Fingerprint uint32
+	Mirrored    bool
 }
 
 // Parser reads the lines of one log, in their order: it keeps what a log's head

@@ -13,14 +13,17 @@ import (
 	"pacgan-appliance/internal/packet"
 )
 
-// alert is one alert as the join needs it: 40 bytes, of which a million are held.
+// alert is one alert as the join needs it: 32 bytes, of which a million are held.
 type alert struct {
 	flow      int32 // in alerts.keys' numbers
 	signature int32
 	at        int64 // ns by the sensor's clock: what says which of the flows with its key it belongs to
 	seen      int64 // when it was raised; at, or later
-	started   bool  // at is when the flow began as the sensor saw it
-	reversed  bool  // one of the flow's two directions
+	// print is a digest of its packet, 0 without one.
+	print    uint32
+	mirrored bool // the flow's other direction has the same print
+	started  bool // at is when the flow began as the sensor saw it
+	reversed bool // one of the flow's two directions
 }
 
 // mostAlerts bounds what one sensor's logs may hold: 2.5 GB, with their keys.
@@ -143,6 +146,7 @@ func alertOf(e *idslog.Event) alert {
 	one := alert{seen: e.Time.UnixNano()}
 	one.at = one.seen
 	one.reversed = reversed(e.Flow)
+	one.print, one.mirrored = e.Fingerprint, e.Mirrored
 	// A TCP flow that uses its ports again is a new flow to the IDS too; one of
 	// UDP or ICMP is the old one, and its start says nothing of this packet.
 	if !e.Start.IsZero() && e.Flow.Protocol == packet.ProtoTCP {

@@ -1,7 +1,6 @@
 package score
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,17 +16,36 @@ import (
 
 // flow is what the score needs of a truth record.
 type flow struct {
-	start     int64 // ns since 1970, by the appliance's clock
+	handed    int64 // when it was handed over, ns since 1970; flows come in this order
+	start     int64 // when it left, by the same clock, as far as that is known
+	lasts     int64 // ns from then to its answer; without one, what it may have taken
+	bounded   bool  // it lies between its start and its answer for certain
+	reversed  bool  // of the flow's two directions the one that it was sent in
+	ending    ending
+	class     int32  // in classes
+	print     uint32 // a digest of its packet; 0: it has none
 	key       key
 	community key
-	class     int32 // in classes
-	ending    ending
-	rtt       int64 // ns
 }
 
 // single reports whether all that is about the flow is about one packet, or its
-// answer, which came.
-func (f *flow) single() bool { return f.key.single() && f.ending == scored }
+// answer.
+func (f *flow) single() bool { return f.key.single() }
+
+// times fills in when the flow was under way. left and span are truth's left_ns
+// and span_ns, 0 where it has none.
+func (f *flow) times(left, span, rtt int64) {
+	f.start, f.lasts, f.bounded = f.handed+left, span, span > 0
+	if !f.bounded {
+		f.lasts = rtt + int64(prompt)
+	}
+}
+
+// tells reports whether the prints say if an alert is about the flow: that of a
+// reply is another one, unless it is mirrored.
+func (f *flow) tells(one *alert) bool {
+	return f.print != 0 && one.print != 0 && (one.mirrored || one.reversed == f.reversed)
+}
 
 // ending says what may be asked of an IDS about a flow.
 type ending uint8
@@ -128,7 +146,7 @@ func (r *records) begin(ctx context.Context) (time.Time, error) {
 		if len(flows) == 0 {
 			return nil
 		}
-		at = time.Unix(0, flows[0].start)
+		at = time.Unix(0, flows[0].handed)
 		return errEnough
 	})
 	if errors.Is(err, errEnough) {
@@ -174,14 +192,14 @@ func (r *records) readFile(ctx context.Context, path string, take func([]flow) e
 	}
 	torn, err := eachBlock(ctx, f, runtime.GOMAXPROCS(0), parser, func(flows []flow) error {
 		for i := range flows {
-			if flows[i].start < r.last {
+			if flows[i].handed < r.last {
 				return fmt.Errorf("a record of %s after one of %s: records must be in the order of their injection",
-					time.Unix(0, flows[i].start).UTC().Format(time.RFC3339Nano), time.Unix(0, r.last).UTC().Format(time.RFC3339Nano))
+					time.Unix(0, flows[i].handed).UTC().Format(time.RFC3339Nano), time.Unix(0, r.last).UTC().Format(time.RFC3339Nano))
 			}
-			r.last = flows[i].start
+			r.last = flows[i].handed
 		}
 		if r.count == 0 && len(flows) > 0 {
-			r.first = flows[0].start
+			r.first = flows[0].handed
 		}
 		r.count += uint64(len(flows))
 		err := take(flows)
@@ -204,8 +222,20 @@ type flowReader struct {
 	label     []byte
 	malicious []byte
 	verdict   []byte
-	rtt       []byte
+	numbers   [numbers][]byte
 }
+
+// Members of a record that are whole numbers.
+const (
+	rttNumber = iota
+	leftNumber
+	spanNumber
+	printNumber
+	numbers
+)
+
+// numberNames are their names in pacgan.
+var numberNames = [numbers]string{"rtt_ns", "left_ns", "span_ns", "fingerprint"}
 
 func newFlowReader(c *classes) *flowReader {
 	r := &flowReader{classes: c}
@@ -225,22 +255,33 @@ func (r *flowReader) block(b block, flows []flow) ([]flow, error) {
 }
 
 func (r *flowReader) read(line []byte) (flow, error) {
-	r.label, r.malicious, r.verdict, r.rtt = r.label[:0], r.malicious[:0], r.verdict[:0], r.rtt[:0]
+	r.label, r.malicious, r.verdict = r.label[:0], r.malicious[:0], r.verdict[:0]
+	for i := range r.numbers {
+		r.numbers[i] = r.numbers[i][:0]
+	}
 	if err := r.eve.Read(line, &r.event); err != nil {
 		return flow{}, err
 	}
 	if !r.event.Alert || len(r.label) == 0 || len(r.verdict) == 0 {
 		return flow{}, fmt.Errorf("no truth record: event_type %q with pacgan.label and pacgan.verdict", truth.EventType)
 	}
-	rtt, err := strconv.ParseInt(cmp.Or(string(r.rtt), "0"), 10, 64)
-	if err != nil {
-		return flow{}, fmt.Errorf("pacgan.rtt_ns %q: must be nanoseconds", r.rtt)
+	var n [numbers]int64
+	for i, text := range r.numbers {
+		if len(text) == 0 {
+			continue
+		}
+		var err error
+		if n[i], err = strconv.ParseInt(string(text), 10, 64); err != nil {
+			return flow{}, fmt.Errorf("pacgan.%s %q: must be a whole number", numberNames[i], text)
+		}
 	}
 	class, err := r.classes.of(r.label, string(r.malicious) == "true")
-	return flow{
-		start: r.event.Time.UnixNano(), key: keyOf(r.event.Flow), community: communityKey(r.event.CommunityID),
-		class: class, ending: endingOf(r.verdict), rtt: rtt,
-	}, err
+	f := flow{
+		handed: r.event.Time.UnixNano(), key: keyOf(r.event.Flow), community: communityKey(r.event.CommunityID),
+		class: class, ending: endingOf(r.verdict), reversed: reversed(r.event.Flow), print: uint32(n[printNumber]),
+	}
+	f.times(n[leftNumber], n[spanNumber], n[rttNumber])
+	return f, err
 }
 
 func (r *flowReader) part(name []byte) error {
@@ -258,8 +299,11 @@ func (r *flowReader) member(name []byte) error {
 		return r.eve.Keep(&r.malicious)
 	case "verdict":
 		return r.eve.Keep(&r.verdict)
-	case "rtt_ns":
-		return r.eve.Keep(&r.rtt)
+	}
+	for i, known := range numberNames {
+		if string(name) == known {
+			return r.eve.Keep(&r.numbers[i])
+		}
 	}
 	return r.eve.Skip()
 }

@@ -6,10 +6,9 @@ import (
 	"time"
 )
 
-// join finds out which flow each alert of one sensor belongs to: of the flows
-// with the alert's key the last that began before it and takes it. Flows come in
-// the order of their starts and are not kept, but for the last ones with each key
-// that alerts name.
+// join finds out which flow each alert of one sensor belongs to. Flows come in
+// the order in which they were handed over and are not kept, but for those with
+// a key that alerts name, as long as an alert to come may be about them.
 type join struct {
 	*alerts
 	offset Offset
@@ -22,18 +21,14 @@ type join struct {
 
 // joined is a flow that the next alerts may belong to, and what it has so far.
 type joined struct {
-	start, rtt int64
-	first      int64 // alert, ns by our clock; math.MaxInt64: none
-	began      int64 // of TCP, as the sensor saw it; 0: no alert has said so
-	class      int32
-	ending     ending
-	single     bool
-	fired      []firing
+	flow
+	number uint64 // a Live's of the flow
+	first  int64  // alert, ns by our clock; math.MaxInt64: none
+	began  int64  // of TCP, as the sensor saw it; 0: no alert has said so
+	fired  []firing
 }
 
-func newJoined(f *flow) joined {
-	return joined{start: f.start, rtt: f.rtt, first: math.MaxInt64, class: f.class, ending: f.ending, single: f.single()}
-}
+func newJoined(f *flow) joined { return joined{flow: *f, first: math.MaxInt64} }
 
 // firing is a signature that fired on a packet of one direction.
 type firing struct {
@@ -43,10 +38,10 @@ type firing struct {
 
 const (
 	// prompt is how long a packet may take from where it was handed over to where
-	// the sensor saw it.
+	// the sensor saw it, and its answer.
 	prompt = 100 * time.Millisecond
-	// crossing is within which two packets of a key may be seen in the other
-	// order than they were handed over.
+	// crossing is within which a packet of unknown end may be seen in another
+	// order than it left in.
 	crossing = 5 * time.Millisecond
 )
 
@@ -64,16 +59,16 @@ func newJoin(a *alerts, o Offset, window int64, t *tally) *join {
 
 // add takes up the next flow.
 func (j *join) add(f *flow) {
-	j.tally.flow(f.class, f.ending, f.start)
+	j.tally.flow(f.class, f.ending, f.handed)
 	n, ok := j.flowOf(f)
 	if !ok {
 		return
 	}
-	j.settle(n, f.start)
+	j.settle(n, f.handed)
 	open := j.open[n]
 	kept := 0
 	for i := range open {
-		if open[i].single && f.start-open[i].start <= int64(crossing) {
+		if open[i].until(j.window)+j.offset.slack() >= f.handed {
 			open[kept] = open[i]
 			kept++
 		} else {
@@ -93,73 +88,128 @@ func (j *join) end() {
 	}
 }
 
-// settle gives away the alerts before the next flow's start.
-func (j *join) settle(n int32, until int64) {
+// settle gives away the alerts before all flows to come, which are handed over
+// from then on.
+func (j *join) settle(n int32, from int64) {
+	open := j.open[n]
 	for ; j.next[n] < j.ends[n]; j.next[n]++ {
 		one := &j.list[j.next[n]]
-		if until != math.MaxInt64 && one.at-int64(j.offset.Applied)+j.offset.slack() >= until {
+		if from != math.MaxInt64 && one.at-int64(j.offset.Applied)+j.offset.slack() >= from {
 			return
 		}
-		if f, first := j.taker(j.open[n], one); f != nil {
+		c := choice{alert: one, offset: j.offset, window: j.window}
+		for i := range open {
+			c.consider(&open[len(open)-1-i])
+		}
+		switch f, first := c.take(); {
+		case f != nil:
 			j.tally.fired(one.signature, f.class, first)
-		} else {
+		case c.undecided():
+			j.tally.ambiguous(one.signature)
+		default:
 			j.tally.foreign(one.signature)
 		}
 	}
 }
 
-// taker is the last of the flows that takes an alert; nil: none does.
-func (j *join) taker(open []joined, one *alert) (f *joined, first bool) {
-	for i := len(open) - 1; i >= 0; i-- {
-		if taken, first := open[i].take(one, j.offset, j.window); taken {
-			return &open[i], first
-		}
-	}
-	return nil, false
-}
-
 func (j *join) close(f *joined) {
 	if f.first != math.MaxInt64 {
-		j.tally.alerted(f.class, f.ending, f.start, f.first-f.start)
+		j.tally.alerted(f.class, f.ending, f.handed, f.first-f.start)
 	}
 }
 
-// take reports whether an alert can be about the flow, by when it was and what
-// the flow has already, and whether it is the first of its signature. A
-// signature fires once on a packet: a second time it is another packet of the
-// same key. And all that is about one conversation says that it began at one
-// time.
-func (f *joined) take(one *alert, o Offset, window int64) (taken, first bool) {
-	if one.at-f.start-o.late() > one.reach(f, window) {
+// until is when the last alert on the flow may be dated, in ns.
+func (f *joined) until(window int64) int64 {
+	if f.single() {
+		return f.start + f.lasts + int64(prompt)
+	}
+	return f.start + max(window, f.lasts)
+}
+
+// choice is the flow that an alert is about, of those with its key.
+type choice struct {
+	alert  *alert
+	offset Offset
+	window int64   // ns
+	same   *joined // that it is about for certain: the oldest of equal packets
+	last   *joined // of those that it may be about, the last that began
+	rivals int     // other flows that it may be about as well
+	spent  int     // flows that it fits, and whose alert has been
+}
+
+// consider takes up a flow. They come in the order of their starts, the newest
+// first.
+func (c *choice) consider(f *joined) {
+	certain, possible := c.fits(f)
+	switch {
+	case !certain && !possible:
+	case c.again(f):
+		c.spent++
+	case certain:
+		c.same = f
+	case c.last == nil:
+		c.last = f
+	case !f.bounded && c.last.start-f.start > int64(crossing):
+		// Its packet was seen long ago: the sensor is not that slow.
+	case f.single() || c.alert.started:
+		c.rivals++
+	}
+}
+
+// fits reports whether the alert is about the flow, for certain or by when it
+// was.
+func (c *choice) fits(f *joined) (certain, possible bool) {
+	one, slack := c.alert, c.offset.slack()
+	after := one.at - int64(c.offset.Applied) - f.start
+	if after < -slack {
 		return false, false
 	}
+	switch {
+	case f.tells(one):
+		certain = one.print == f.print && after <= f.lasts+int64(prompt)
+		return certain, certain
+	case one.started && f.began == one.at: // all that is about a conversation says that it began at one time
+		return true, true
+	}
+	lasts := f.lasts
+	if !one.started && !f.single() { // a conversation goes on after its verdict
+		lasts = max(lasts, c.window)
+	}
+	return false, after <= lasts+slack
+}
+
+// again reports whether the flow has had the alert: a signature fires once on a
+// packet, and a conversation begins once.
+func (c *choice) again(f *joined) bool {
+	if f.single() {
+		return slices.Contains(f.fired, firing{c.alert.signature, c.alert.reversed})
+	}
+	return c.alert.started && f.began != 0 && f.began != c.alert.at
+}
+
+// undecided reports whether the alert fits a flow, and no one can be named.
+func (c *choice) undecided() bool { return c.last != nil || c.spent > 0 }
+
+// take gives the alert to the flow that it is about; nil: there is none, or it
+// is undecided. first says that it is the first of its signature there.
+func (c *choice) take() (f *joined, first bool) {
+	switch {
+	case c.same != nil:
+		f = c.same
+	case c.last != nil && c.rivals == 0:
+		f = c.last
+	default:
+		return nil, false
+	}
+	one := c.alert
 	is := firing{one.signature, one.reversed}
 	has, back := slices.Contains(f.fired, is), slices.Contains(f.fired, firing{one.signature, !one.reversed})
-	switch {
-	case f.single && has:
-		return false, false
-	case f.single:
-	case one.started && f.began == 0:
-		f.began = one.at
-	case one.started && f.began != one.at:
-		return false, false
-	}
 	if !has {
 		f.fired = append(f.fired, is)
 	}
-	f.first = min(f.first, one.seen-int64(o.Applied))
-	return true, !has && !back
-}
-
-// reach is how long after its flow's start an alert may lie: where it says when
-// the flow began, and where it is about one packet or its answer, what came later
-// has the same ports and is somebody else's.
-func (a *alert) reach(f *joined, window int64) int64 {
-	switch {
-	case a.started:
-		return int64(prompt)
-	case f.single:
-		return min(window, f.rtt+int64(prompt))
+	if one.started {
+		f.began = one.at
 	}
-	return window
+	f.first = min(f.first, one.seen-int64(c.offset.Applied))
+	return f, !has && !back
 }

@@ -52,8 +52,8 @@ func (k key) single() bool {
 	return k.protocol == packet.ProtoUDP || k.protocol == packet.ProtoICMP || k.protocol == packet.ProtoICMPv6
 }
 
-// recordKey is the key of a truth record's flow.
-func recordKey(r *truth.Record) key {
+// recordKey is the key of a truth record's flow, and its direction.
+func recordKey(r *truth.Record) (k key, back bool) {
 	f := packet.FlowKey{Src: netip.AddrPortFrom(r.SrcIP, r.SrcPort), Dst: netip.AddrPortFrom(r.DestIP, r.DestPort)}
 	switch r.Proto {
 	case "TCP":
@@ -68,7 +68,7 @@ func recordKey(r *truth.Record) key {
 		src, dst := packet.ICMPPorts(f.Protocol, r.ICMPType, r.ICMPCode)
 		f.Src, f.Dst = netip.AddrPortFrom(r.SrcIP, src), netip.AddrPortFrom(r.DestIP, dst)
 	}
-	return keyOf(f)
+	return keyOf(f), reversed(f)
 }
 
 func compare(a, b *[16]byte) int {

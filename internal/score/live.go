@@ -40,7 +40,7 @@ const (
 	mostLiveTimes       = 4_096 // times to detect of each label
 	mostDifferences     = 1_024
 	leastAgreed         = 20 // alerts, before an offset of the clock is believed
-	chainLooked         = 8  // uses of the same ports that an alert is compared with
+	chainLooked         = 64 // uses of the same ports that an alert is compared with
 	settleAfter         = 5 * time.Second
 	estimateEvery       = time.Second
 	shownLiveSignatures = 50
@@ -91,9 +91,13 @@ func (l *Live) Truth(r *truth.Record) {
 		l.arrived, l.settled = append(l.arrived, 0), append(l.settled, 0)
 	}
 	f := liveFlow{
-		flow:    flow{start: r.Timestamp.UnixNano(), key: recordKey(r), class: class, ending: endingOf([]byte(r.Pacgan.Verdict)), rtt: r.Pacgan.RTT},
+		flow: flow{
+			handed: r.Timestamp.UnixNano(), class: class, ending: endingOf([]byte(r.Pacgan.Verdict)), print: r.Pacgan.Fingerprint,
+		},
 		arrived: l.options.Now(),
 	}
+	f.key, f.reversed = recordKey(r)
+	f.times(r.Pacgan.Left, r.Pacgan.Span, r.Pacgan.RTT)
 	if f.ending == scored {
 		l.arrived[class]++
 	}
@@ -159,7 +163,7 @@ func (l *Live) advance() {
 		for len(s.pending) > 0 {
 			p := s.pending[0]
 			// By our clock: the sensor's may be wrong.
-			known := l.flows.newestStart() >= p.received.UnixNano()
+			known := l.flows.newestHanded() >= p.received.UnixNano()
 			if !known && now.Sub(p.received) < l.options.Patience {
 				break
 			}
@@ -174,47 +178,42 @@ func (l *Live) advance() {
 
 // resolve gives an alert to its flow.
 func (l *Live) resolve(s *liveSensor, p pendingAlert) {
-	n, first := l.taker(s, &p)
-	if n == 0 {
+	c := choice{alert: &p.alert, offset: s.offset, window: int64(l.options.Window)}
+	l.consider(s, &c, p.key)
+	d, first := c.take()
+	switch {
+	case d != nil:
+	case c.undecided():
+		s.counted.ambiguous(p.signature)
+		return
+	default:
 		s.counted.foreign(p.signature)
 		return
 	}
-	f := s.detections[n]
-	if l.flows.isSettled(n) && len(f.fired) == 1 && first { // it was counted as a miss: now it is none
-		s.counted.alerted(f.class, f.ending, f.start, f.first-f.start)
+	n := d.number
+	s.detections[n] = d
+	if l.flows.isSettled(n) && len(d.fired) == 1 && first { // it was counted as a miss: now it is none
+		s.counted.alerted(d.class, d.ending, d.handed, d.first-d.start)
 	}
-	s.counted.fired(p.signature, f.class, first)
-	if first && f.ending == scored {
-		s.canary(p.signature, f.class).fire(l.arrived[f.class], l.options.Now())
+	s.counted.fired(p.signature, d.class, first)
+	if first && d.ending == scored {
+		s.canary(p.signature, d.class).fire(l.arrived[d.class], l.options.Now())
 	}
 }
 
-// taker is the last flow that takes an alert, of those before it; 0: none
-// does.
-func (l *Live) taker(s *liveSensor, p *pendingAlert) (found uint64, first bool) {
-	newest, last := l.flows.newest(p.key), int64(0)
+// consider has a choice consider the last flows with a key.
+func (l *Live) consider(s *liveSensor, c *choice, k key) {
+	newest := l.flows.newest(k)
 	for n, looked := newest, 0; n != 0 && looked < chainLooked; n, looked = l.flows.older(n), looked+1 {
-		f := l.flows.at(n)
-		s.differ(p.at-f.start, l.flows.older(newest) == 0)
-		if found != 0 || f.start > p.at-int64(s.offset.Applied)+s.offset.slack() {
-			continue
-		}
-		if last == 0 {
-			last = f.start
-		} else if !f.single() || last-f.start > int64(crossing) {
-			continue
-		}
 		d := s.detections[n]
 		if d == nil {
-			made := newJoined(&f.flow)
+			made := newJoined(&l.flows.at(n).flow)
 			d = &made
+			d.number = n
 		}
-		if taken, isFirst := d.take(&p.alert, s.offset, int64(l.options.Window)); taken {
-			s.detections[n] = d
-			found, first = n, isFirst
-		}
+		s.differ(c.alert, d, l.flows.older(newest) == 0)
+		c.consider(d)
 	}
-	return found, first
 }
 
 // settleOldest counts the oldest flow that was not counted yet.
@@ -224,9 +223,9 @@ func (l *Live) settleOldest() {
 		l.settled[f.class]++
 	}
 	for _, s := range l.sensors {
-		s.counted.flow(f.class, f.ending, f.start)
+		s.counted.flow(f.class, f.ending, f.handed)
 		if d := s.detections[n]; d != nil {
-			s.counted.alerted(f.class, f.ending, f.start, d.first-f.start)
+			s.counted.alerted(f.class, f.ending, f.handed, d.first-f.start)
 		}
 	}
 }

@@ -75,7 +75,7 @@ func newSensor(j *join, offset Offset, classes []class) Sensor {
 }
 
 func figuresOf(counted *tally, rules []signature, classes []class) Sensor {
-	s := Sensor{Alerts: counted.alerts, Foreign: counted.others}
+	s := Sensor{Alerts: counted.alerts, Foreign: counted.others, Ambiguous: counted.unclear}
 	var all Confusion
 	for n, c := range classes {
 		t := counted.class(int32(n))
@@ -128,7 +128,7 @@ func newLabel(c class, t *classTally, all Confusion) Label {
 
 func newSignature(known signature, r *ruleTally, classes []class) Signature {
 	s := Signature{
-		ID: known.id, Text: known.text, Foreign: r.foreign,
+		ID: known.id, Text: known.text, Foreign: r.foreign, Ambiguous: r.unclear,
 		First: time.Unix(0, known.first).UTC(), Last: time.Unix(0, known.last).UTC(),
 	}
 	for n, c := range classes {
@@ -144,7 +144,7 @@ func newSignature(known signature, r *ruleTally, classes []class) Signature {
 
 // alerts is how often it fired.
 func (s *Signature) alerts() uint64 {
-	n := s.Foreign
+	n := s.Foreign + s.Ambiguous
 	for _, on := range s.Fired {
 		n += on.Alerts
 	}

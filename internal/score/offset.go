@@ -2,6 +2,8 @@ package score
 
 import (
 	"cmp"
+	"maps"
+	"math"
 	"slices"
 	"time"
 )
@@ -12,11 +14,15 @@ type Offset struct {
 	// the alerts that the estimate is made of: the clock's offset and the time to
 	// detect together.
 	Median time.Duration `json:"median_ns"`
-	// Applied was taken off the sensor's times: nearly the least of these times,
-	// or 0 where detecting may have taken them, from which a clock that is a
-	// little ahead cannot be told.
+	// Applied was taken off the sensor's times. What is about a packet was seen
+	// between its leaving and its answer's coming: 0 where it was, else what
+	// brings it there. Without answers it is nearly the least of the times to the
+	// alert, or 0 where detecting may have taken them.
 	Applied time.Duration `json:"applied_ns"`
-	Pairs   int           `json:"pairs"` // alerts and flows that agree about it
+	// Slack is how far alerts lie outside of the time between their packet's
+	// leaving and its answer's coming, after that: twice as much as most do.
+	Slack time.Duration `json:"slack_ns"`
+	Pairs int           `json:"pairs"` // alerts and flows that agree about it
 }
 
 const (
@@ -30,46 +36,51 @@ const (
 	// slack is how much earlier than its flow an alert may seem to be: clocks
 	// that agree do so to a fraction of this.
 	slack = time.Millisecond
+	// nearly is how far alerts may lie outside of their flows for the clock to be
+	// taken for ours.
+	nearly = 100 * time.Microsecond
+	// leastFit is how many alerts must fit their flows for that.
+	leastFit = 8
 	// sameSlack is that of a clock that is ours: EVE has microseconds.
 	sameSlack = 2 * time.Microsecond
 )
 
-// slack is how much earlier than its flow an alert may seem to be, in ns: where
-// nothing is taken off, every alert that was looked at came after its flow.
-func (o Offset) slack() int64 {
-	if o.Applied == 0 {
-		return int64(sameSlack)
-	}
-	return int64(slack)
-}
-
-// late is how much later than its packet an alert is, in ns: what is taken off
-// or, where nothing is, what detecting takes, the clock's offset included. Of few
-// pairs it is not known.
-func (o Offset) late() int64 {
-	switch {
-	case o.Applied != 0:
-		return int64(o.Applied)
-	case o.Pairs < leastAgreed:
-		return 0
-	}
-	return int64(max(0, o.Median))
-}
+// slack is by how much an alert may seem to be earlier than its flow's start, or
+// later than its answer, in ns.
+func (o Offset) slack() int64 { return int64(max(o.Slack, sameSlack)) }
 
 // difference is one alert's time less one flow's.
 type difference struct {
-	ns     int64
+	ns     int64 // less its start
+	over   int64 // less its answer; unanswered: it has none, or the alert is not dated within
 	weight float64
+	alert  int // its number
+}
+
+// unanswered is difference.over where there is none.
+const unanswered = math.MinInt64
+
+// difference is that of an alert which may be about the flow; false: its packet
+// is another one.
+func (f *flow) difference(number int, one *alert, weight float64) (difference, bool) {
+	if f.tells(one) && f.print != one.print {
+		return difference{}, false
+	}
+	d := difference{ns: one.at - f.start, over: unanswered, weight: weight, alert: number}
+	if f.bounded && (f.single() || one.started) {
+		d.over = d.ns - f.lasts
+	}
+	return d, true
 }
 
 // sample collects the starts of some of the flows that alerts name.
 type sample struct {
 	alerts *alerts
-	step   int32     // every step-th flow is looked at
-	starts [][]int64 // by flow / step
-	uses   []int32   // how many there were
-	pairs  int       // all starts
-	judge  int       // as many pairs are worth a look at whether they are enough
+	step   int32    // every step-th flow is looked at
+	starts [][]flow // by flow / step
+	uses   []int32  // how many there were
+	pairs  int      // all starts
+	judge  int      // as many pairs are worth a look at whether they are enough
 }
 
 // enough is how many pairs that agree settle the offset, if they are a third
@@ -79,7 +90,7 @@ const enough = 1000
 func newSample(a *alerts) *sample {
 	step := int32(len(a.keys)/sampledFlows + 1)
 	n := len(a.keys)/int(step) + 1
-	return &sample{alerts: a, step: step, starts: make([][]int64, n), uses: make([]int32, n), judge: 2 * enough}
+	return &sample{alerts: a, step: step, starts: make([][]flow, n), uses: make([]int32, n), judge: 2 * enough}
 }
 
 func (s *sample) add(f *flow) {
@@ -88,7 +99,7 @@ func (s *sample) add(f *flow) {
 		return
 	}
 	if n /= s.step; len(s.starts[n]) < sampledTimes {
-		s.starts[n] = append(s.starts[n], f.start)
+		s.starts[n] = append(s.starts[n], *f)
 		s.pairs++
 	}
 	s.uses[n]++
@@ -121,14 +132,17 @@ func (s *sample) settled() bool {
 func (s *sample) differences() []difference {
 	var few, many []difference
 	looked := make([]int, len(s.starts))
-	for _, one := range s.alerts.list {
+	for number, one := range s.alerts.list {
 		n := one.flow / s.step
 		if one.flow%s.step != 0 || looked[n] == sampledTimes {
 			continue
 		}
 		looked[n]++
-		for _, start := range s.starts[n] {
-			d := difference{one.at - start, 1 / float64(len(s.starts[n]))}
+		for i := range s.starts[n] {
+			d, ok := s.starts[n][i].difference(number, &one, 1/float64(len(s.starts[n])))
+			if !ok {
+				continue
+			}
 			if int(s.uses[n]) <= sampledTimes {
 				few = append(few, d)
 			} else {
@@ -150,13 +164,60 @@ func estimate(d []difference) Offset {
 		return Offset{}
 	}
 	agreed := around(agreement(d))
-	o := Offset{Median: time.Duration(agreed[len(agreed)/2]), Pairs: len(agreed)}
+	few := len(agreed) / 20
+	o := Offset{Median: time.Duration(agreed[len(agreed)/2].ns), Pairs: len(agreed)}
 	// An alert comes after its flow: the offset is nearly the least of what is
 	// agreed about, not its median, before which half of all alerts would lie.
-	if least := time.Duration(agreed[len(agreed)/20]); o.Median > detecting || least < 0 {
-		o.Applied = least
+	least := agreed[few].ns
+	var overs []int64
+	for _, one := range agreed {
+		if one.over != unanswered {
+			overs = append(overs, one.over)
+		}
+	}
+	slices.Sort(overs)
+	if len(agreed) < leastAgreed { // too few to tell more than that a clock is wrong
+		if o.Median > detecting || agreed[len(agreed)-1].ns < 0 {
+			o.Applied, o.Slack = time.Duration(least), slack
+		}
+		return o
+	}
+	if off, ok := outside(d); ok {
+		o.Slack = min(slack, 2*off)
+		return o
+	}
+	switch {
+	case len(overs) > 0:
+		o.Applied = time.Duration(least+overs[len(overs)-1-few*len(overs)/len(agreed)]) / 2
+	case o.Median > detecting || least < 0:
+		o.Applied = time.Duration(least)
+	}
+	if o.Applied != 0 {
+		o.Slack = slack
 	}
 	return o
+}
+
+// outside is how far alerts lie outside of the flow that they fit best, but for
+// one in twenty and those that fit none. false: by a clock that is ours too few
+// fit, or none would have to.
+func outside(d []difference) (time.Duration, bool) {
+	least := map[int]int64{} // by alert
+	for _, one := range d {
+		if one.over == unanswered {
+			continue
+		}
+		by := max(0, -one.ns, one.over)
+		if before, ok := least[one.alert]; !ok || by < before {
+			least[one.alert] = by
+		}
+	}
+	by := slices.Sorted(maps.Values(least))
+	fit, _ := slices.BinarySearch(by, int64(slack))
+	if fit < leastFit || fit < len(by)/3 || by[2*fit/3] > int64(nearly) {
+		return 0, false
+	}
+	return time.Duration(by[fit-1-fit/20]), true
 }
 
 // agreement is the stretch of the sorted differences, agree long, that weighs
@@ -191,7 +252,7 @@ func agreement(d []difference) []difference {
 // around leaves out what lies far from the median of sorted differences, as
 // pairs that do not belong together do: further than five times what half of
 // them keep to.
-func around(d []difference) []int64 {
+func around(d []difference) []difference {
 	median := d[len(d)/2].ns
 	deviations := make([]int64, len(d))
 	for i := range d {
@@ -199,10 +260,10 @@ func around(d []difference) []int64 {
 	}
 	slices.Sort(deviations)
 	reach := max(5*deviations[len(d)/2], int64(slack))
-	var kept []int64
+	var kept []difference
 	for i := range d {
 		if abs(d[i].ns-median) <= reach {
-			kept = append(kept, d[i].ns)
+			kept = append(kept, d[i])
 		}
 	}
 	return kept

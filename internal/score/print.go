@@ -30,8 +30,8 @@ func Write(w io.Writer, s *Score) error {
 }
 
 func writeSensor(b *strings.Builder, s *Sensor) {
-	fmt.Fprintf(b, "\n%s (%s): %s alerts in %s lines, %s of them foreign; its clock: %s\n",
-		s.Name, s.Kind, chart.Grouped(s.Alerts), chart.Grouped(s.Events), chart.Grouped(s.Foreign), s.Offset)
+	fmt.Fprintf(b, "\n%s (%s): %s alerts in %s lines, %s of them foreign%s; its clock: %s\n",
+		s.Name, s.Kind, chart.Grouped(s.Alerts), chart.Grouped(s.Events), chart.Grouped(s.Foreign), s.unclear(), s.Offset)
 	if s.Torn > 0 {
 		fmt.Fprintf(b, "warning: %d of its files end in a line that is cut off: it is left out\n", s.Torn)
 	}
@@ -52,6 +52,14 @@ func writeSensor(b *strings.Builder, s *Sensor) {
 	row(append([]string{"all", "", chart.Grouped(s.All.TP + s.All.FP + s.All.FN + s.All.TN), chart.Grouped(s.All.TP + s.All.FP), "", "", "", "", ""}, s.All.cells()...)...)
 	t.Flush() // into memory: no error
 	writeSignatures(b, s)
+}
+
+// unclear says how many alerts are ambiguous, where any is.
+func (s *Sensor) unclear() string {
+	if s.Ambiguous == 0 {
+		return ""
+	}
+	return ", " + chart.Grouped(s.Ambiguous) + " ambiguous"
 }
 
 func (m *Measures) cells() []string {
@@ -83,6 +91,9 @@ func (s *Signature) On() string {
 	}
 	if s.Foreign > 0 {
 		on = append(on, "foreign "+chart.Grouped(s.Foreign))
+	}
+	if s.Ambiguous > 0 {
+		on = append(on, "ambiguous "+chart.Grouped(s.Ambiguous))
 	}
 	return strings.Join(on, ", ")
 }

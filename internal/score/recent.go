@@ -64,12 +64,12 @@ func (r *recentFlows) older(n uint64) uint64 {
 	return 0
 }
 
-// newestStart is when the last flow began; before all times without one.
-func (r *recentFlows) newestStart() int64 {
+// newestHanded is when the last flow was handed over; before all times without one.
+func (r *recentFlows) newestHanded() int64 {
 	if r.next == r.first {
 		return math.MinInt64
 	}
-	return r.at(r.next - 1).start
+	return r.at(r.next - 1).handed
 }
 
 func (r *recentFlows) unsettled() bool         { return r.settles < r.next }

@@ -57,7 +57,8 @@ type Sensor struct {
 	Files      []string    `json:"files"`
 	Events     uint64      `json:"events"` // lines that say something, alerts included
 	Alerts     uint64      `json:"alerts"`
-	Foreign    uint64      `json:"foreign_alerts"` // that belong to no flow of the truth
+	Foreign    uint64      `json:"foreign_alerts"`   // that belong to no flow of the truth
+	Ambiguous  uint64      `json:"ambiguous_alerts"` // that fit a flow, by their time, and it cannot be said whether they belong to it
 	Torn       int         `json:"torn_files"`
 	Offset     Offset      `json:"clock_offset"`
 	Labels     []Label     `json:"labels"` // by name
@@ -102,8 +103,10 @@ type Signature struct {
 	Text    string         `json:"text"`
 	Fired   []FiredOnLabel `json:"fired"` // most flows first
 	Foreign uint64         `json:"foreign_alerts"`
-	First   time.Time      `json:"first"` // by the sensor's clock
-	Last    time.Time      `json:"last"`
+	// Ambiguous are alerts that fit a flow, and it cannot be said which.
+	Ambiguous uint64    `json:"ambiguous_alerts"`
+	First     time.Time `json:"first"` // by the sensor's clock
+	Last      time.Time `json:"last"`
 }
 
 // FiredOnLabel counts how often a signature fired on a label.

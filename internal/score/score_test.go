@@ -58,8 +58,8 @@ func TestEachAlertGoesToItsFlow(t *testing.T) {
 			if m.foreign != foreign || s.Sensors[0].Foreign != foreign {
 				t.Errorf("%d foreign alerts (%d in all), want %d", foreign, s.Sensors[0].Foreign, m.foreign)
 			}
-			if apart := time.Duration(s.Sensors[0].Offset.Applied) - w.offset; apart < 0 || apart > time.Millisecond {
-				t.Errorf("clock offset %s, want %s and less than 1 ms", s.Sensors[0].Offset.Applied, w.offset)
+			if apart := time.Duration(s.Sensors[0].Offset.Applied) - w.offset; apart.Abs() > time.Millisecond {
+				t.Errorf("clock offset %s, want %s, but for 1 ms", s.Sensors[0].Offset.Applied, w.offset)
 			}
 		})
 	}
@@ -78,8 +78,9 @@ func TestFlowsHandedOverTogether(t *testing.T) {
 			fmt.Fprintln(&eve, line)
 			r.Event(0, mustParse(t, line))
 		}
-		for _, late := range []time.Duration{0, 5} {
-			line := fmt.Sprintf(`{"timestamp":"%s","event_type":"pacgan",%s,"pacgan":{"label":"bigping","malicious":true,"verdict":"answered"}}`, at.Add(late*time.Microsecond).Format(eveTime), flow)
+		for i, late := range []time.Duration{0, 5} {
+			line := fmt.Sprintf(`{"timestamp":"%s","event_type":"pacgan",%s,"pacgan":{"label":"bigping","malicious":true,"verdict":"answered","left_ns":%d,"span_ns":100000}}`,
+				at.Add(late*time.Microsecond).Format(eveTime), flow, 40_000+10_000*i)
 			fmt.Fprintln(&truths, line)
 			var record truth.Record
 			if err := json.Unmarshal([]byte(line), &record); err != nil {

@@ -60,11 +60,13 @@ func (l *lastDifferences) add(d difference) {
 
 // differ takes down by how much an alert is later than a flow that it may
 // belong to; alone says that no other has the same ports.
-func (s *liveSensor) differ(ns int64, alone bool) {
-	if alone {
-		s.sole.add(difference{ns, 1})
-	} else {
-		s.some.add(difference{ns, 1})
+func (s *liveSensor) differ(one *alert, f *joined, alone bool) {
+	switch d, ok := f.difference(int(s.counted.alerts), one, 1); {
+	case !ok:
+	case alone:
+		s.sole.add(d)
+	default:
+		s.some.add(d)
 	}
 }
 
@@ -205,8 +207,8 @@ func (s *LiveScore) Line() string {
 	share := func(what string, of Share) string {
 		return fmt.Sprintf("%s %s of %s", what, percent(of.Rate), chart.Grouped(of.Of))
 	}
-	return fmt.Sprintf("IDS %s: %s, %s, %s; %s alerts, %s foreign", s.Name, share("recall", s.All.Recall), share("precision", s.All.Precision),
-		share("false alerts", s.All.FalseAlerts), chart.Grouped(s.Alerts), chart.Grouped(s.Foreign))
+	return fmt.Sprintf("IDS %s: %s, %s, %s; %s alerts, %s foreign%s", s.Name, share("recall", s.All.Recall), share("precision", s.All.Precision),
+		share("false alerts", s.All.FalseAlerts), chart.Grouped(s.Alerts), chart.Grouped(s.Foreign), s.unclear())
 }
 
 // Warnings say in a line each what is wrong with a sensor, and what to do.

@@ -6,6 +6,7 @@ type tally struct {
 	rules   []ruleTally // by signature
 	alerts  uint64
 	others  uint64   // of them, that belong to no flow
+	unclear uint64   // of them, that fit a flow which cannot be named
 	time    timeline // of the scored flows
 	// mostTimes bounds each class's times; 0: nothing does.
 	mostTimes int
@@ -22,6 +23,7 @@ type classTally struct {
 type ruleTally struct {
 	flows, alerts map[int32]uint64 // by class
 	foreign       uint64
+	unclear       uint64
 }
 
 func (t *tally) class(n int32) *classTally {
@@ -62,6 +64,13 @@ func (t *tally) foreign(signature int32) {
 	t.alerts++
 	t.others++
 	t.rule(signature).foreign++
+}
+
+// ambiguous counts an alert that fits flows, of which none can be named.
+func (t *tally) ambiguous(signature int32) {
+	t.alerts++
+	t.unclear++
+	t.rule(signature).unclear++
 }
 
 // alerted counts a flow that has alerts, after how many ns the first.

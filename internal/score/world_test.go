@@ -33,6 +33,9 @@ type made struct {
 	foreign    uint64
 }
 
+// span is from where a flow is handed over to its answer, in ns: all packets about it come before that.
+func (w world) span() int { return 420_000 + int(w.gap)/2 }
+
 const foreignSignature = 999_999
 
 var worldBegan = time.Date(2026, 11, 25, 8, 0, 0, 0, time.UTC)
@@ -99,7 +102,7 @@ func (w world) makeIn(tb testing.TB, dir string, seed uint64) made {
 		f := worldFlow{netip.AddrFrom4([4]byte{10, 99, 0, byte(r.IntN(250))}), netip.AddrFrom4([4]byte{10, 77, 2, 1}), r.IntN(60000), 80, "TCP"}
 		if r.IntN(2) == 0 { // a client that has our ports, at another time
 			f = w.flow(r)
-			if began, ok := last[f]; f.proto != "TCP" && ok && now.Sub(began) < DefaultWindow+time.Second || f.proto == "TCP" && ok && now.Sub(began) < 2*agree {
+			if began, ok := last[f]; ok && now.Sub(began) < w.gap {
 				return
 			}
 			last[f] = now
@@ -114,9 +117,9 @@ func (w world) makeIn(tb testing.TB, dir string, seed uint64) made {
 			now = last[f].Add(w.gap)
 		}
 		last[f] = now
-		label := r.IntN(w.labels)
-		fmt.Fprintf(truthFile, `{"timestamp":"%s","event_type":"pacgan","flow_id":%d,"uuid":"018f1e2d-3c4b-7a69-8877-%012x",%s,"pacgan":{"label":"l%d","malicious":%t,"source":"model","model":"20261125T083830Z-78428678","model_hash":"78428678e1c2b3a4958677a8b9c0d1e2f30415263748596a7b8c9d0e1f203142","seed":17,"index":%d,"verdict":"answered","reason":"","rtt_ns":135000,"bytes":75}}`+"\n",
-			now.Format("2006-01-02T15:04:05.000000000-0700"), r.Int64N(1<<50), i, f.ends(false), label, label%2 == 1, i)
+		label, left := r.IntN(w.labels), 1+r.IntN(20_000)
+		fmt.Fprintf(truthFile, `{"timestamp":"%s","event_type":"pacgan","flow_id":%d,"uuid":"018f1e2d-3c4b-7a69-8877-%012x",%s,"pacgan":{"label":"l%d","malicious":%t,"source":"model","model":"20261125T083830Z-78428678","model_hash":"78428678e1c2b3a4958677a8b9c0d1e2f30415263748596a7b8c9d0e1f203142","seed":17,"index":%d,"verdict":"answered","reason":"","rtt_ns":135000,"bytes":75,"left_ns":%d,"span_ns":%d}}`+"\n",
+			now.Format("2006-01-02T15:04:05.000000000-0700"), r.Int64N(1<<50), i, f.ends(false), label, label%2 == 1, i, left, w.span()-left)
 		fmt.Fprintf(eveFile, `{"timestamp":"%s","flow_id":1,"event_type":"flow",%s}`+"\n", now.Add(w.offset).Format(eveTime), f.ends(false))
 		if r.Float64() < w.alerted {
 			name := fmt.Sprintf("l%d", label)

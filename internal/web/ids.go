@@ -55,6 +55,7 @@ func idsMetrics() []metric {
 		ofLabels("ids_flows_alerted_total", "Of these, those that the sensor alerted on.", func(l *score.Label) uint64 { return l.Detected.Hits }),
 		ofSensors("ids_events_total", "Lines of the sensor's log.", prometheus.CounterValue, func(s *score.LiveScore) float64 { return float64(s.Events) }),
 		ofSensors("ids_alerts_total", "Alerts of the sensor.", prometheus.CounterValue, func(s *score.LiveScore) float64 { return float64(s.Alerts) }),
+		ofSensors("ids_ambiguous_alerts_total", "Alerts that fit injected flows, and it cannot be said whether and to which they belong.", prometheus.CounterValue, func(s *score.LiveScore) float64 { return float64(s.Ambiguous) }),
 		ofSensors("ids_foreign_alerts_total", "Alerts that belong to no injected flow.", prometheus.CounterValue, func(s *score.LiveScore) float64 { return float64(s.Foreign) }),
 		ofSensors("ids_last_event_timestamp_seconds", "Unix time at which the sensor's log grew last.", prometheus.GaugeValue, func(s *score.LiveScore) float64 { return float64(s.LastEvent.UnixMilli()) / 1e3 }),
 		ofSensors("ids_alive", "0 where the sensor logs nothing while traffic flows, or its log cannot be read.", prometheus.GaugeValue, func(s *score.LiveScore) float64 { return boolean(!s.Dead && s.Fault == "") }),

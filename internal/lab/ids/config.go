@@ -55,7 +55,7 @@ outputs:
       community-id: true
       pcap-file: false
       types:
-        - alert
+        - alert: {packet: yes} # by which score tells packets of equal addresses and ports apart
         - anomaly: {enabled: yes, types: {decode: yes, stream: yes, applayer: yes}}
         - dns: {version: 2}
         - http
