@@ -10,7 +10,7 @@ PACKAGES := ./...
 # What the lab needs, what its system servers and the tests need, what boots an old kernel, what looks at the page and the metrics, what compiles bpf/,
 # what the benchmarks are run against, what looks at the traffic as an IDS does (Suricata 7), what the packages are checked by.
 DEPS_LAB  := tcpdump
-DEPS_TEST := netbase iproute2 iptables nftables iputils-ping ethtool nginx-light unbound bind9-dnsutils curl procps gcc libc6-dev bpftool tshark wireshark-common
+DEPS_TEST := gpg gpg-agent gpgconf netbase iproute2 iptables nftables iputils-ping ethtool nginx-light unbound bind9-dnsutils curl procps gcc libc6-dev bpftool tshark wireshark-common
 DEPS_OLD  := qemu-system-x86 kmod
 DEPS_PAGE := chromium fonts-dejavu-core prometheus
 DEPS_BPF  := clang-14 llvm-14 libbpf-dev linux-libc-dev
@@ -26,7 +26,7 @@ RACE_PACKAGES = $(shell $(GO) list ./... | grep -v -e pacgan-appliance/bench -e 
 
 export CGO_ENABLED = 0
 
-.PHONY: all kills vuln deps old-kernel deps-lab deps-ids build docs lab test check test-arm64 screenshots lint generate generate-check fuzz bench table2 services fresh package package-lint systree clean
+.PHONY: all kills vuln deps old-kernel deps-lab deps-ids build docs lab test check test-arm64 screenshots lint generate generate-check fuzz bench table2 services fresh package sign package-lint systree clean
 
 all: build
 
@@ -128,6 +128,10 @@ ARCHES ?= amd64 arm64
 package:
 	@rm -rf build/package
 	@scripts/package.sh $(ARCHES)
+
+# build/package/SHA256SUMS and its signature by a gpg key: make sign KEY=you@example.org
+sign:
+	@scripts/sign.sh '$(KEY)'
 
 # What Debian's and rpm's own checkers say of them: nothing.
 package-lint: package
