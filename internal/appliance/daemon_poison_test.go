@@ -10,16 +10,17 @@ import (
 
 	"pacgan-appliance/internal/config"
 	"pacgan-appliance/internal/dataset"
+	"pacgan-appliance/internal/lab"
 	"pacgan-appliance/internal/packet"
 )
 
 // TestPoisonedLabelsAreLeftOut: a client has sent what two labels' filters take
-// and nobody can learn, before the others came: the others are learned and
-// injected, status says which are not and why, and no training is tried again
-// and again for their sake.
+// and nobody can learn, before the others came, and nobody sends what a third
+// one's takes: the others are learned and injected, status says which are not
+// and why, and no training is tried again and again for their sake.
 func TestPoisonedLabelsAreLeftOut(t *testing.T) {
 	d := mustSetUp(t, func(c *config.Config) {
-		for _, name := range []string{"constant", "broken"} {
+		for _, name := range []string{"constant", "broken", "silent"} {
 			l := config.DefaultLabel()
 			l.Name, l.Filter, l.Answer = name, "udp dst port 9", config.AnswerNone
 			c.Labels = append(c.Labels, l)
@@ -36,10 +37,15 @@ func TestPoisonedLabelsAreLeftOut(t *testing.T) {
 	}
 	must(t, store.Close())
 	d.start(t)
-	d.train(t)
+	for _, label := range lab.Labels() {
+		must(t, d.network.Traffic(t.Context(), label, 400, nil))
+	}
+	eventually(t, "more than silent is missing", func() bool { return len(d.status(t).Missing) == 1 })
+	d.mustDo(t, "training with recipe tree; left out, too few packets: silent 0 of 300", "train", "now") // before patience ends
+	eventually(t, "no packet is answered", func() bool { return d.status(t).All.Answered > 100 })
 	s := d.status(t)
 	const want = "broken (0 of its packets can be learned, at least 16 are needed), constant (its "
-	if !strings.Contains(s.Line, "; not trained: "+want) || !strings.HasSuffix(s.Line, " packets are all the same)") {
+	if !strings.Contains(s.Line, "; not trained: "+want) || !strings.HasSuffix(s.Line, " packets are all the same), silent (0 of 300 packets)") {
 		t.Errorf("status %q does not say %q", s.Line, want)
 	}
 	if !slices.ContainsFunc(s.Warnings, func(w string) bool { return strings.HasPrefix(w, "labels left out of the model in use: "+want) }) {

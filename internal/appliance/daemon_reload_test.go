@@ -91,7 +91,7 @@ func TestReloadLabels(t *testing.T) {
 	if diff := cmp.Diff([]string{"queries", "ping", "dns", "http"}, labelsOf(after)); diff != "" {
 		t.Errorf("labels (-want +got):\n%s", diff)
 	}
-	if want := "; not trained yet: queries (queries 0 of 300 packets)"; !strings.HasSuffix(after.Line, want) || after.State != stateInjecting {
+	if want := "; not trained: queries (0 of 300 packets)"; !strings.HasSuffix(after.Line, want) || after.State != stateInjecting {
 		t.Errorf("status %q: want it to end in %q", after.Line, want)
 	}
 	d.checkGoesOn(t, before, after)
@@ -102,7 +102,7 @@ func TestReloadLabels(t *testing.T) {
 	must(t, d.network.Traffic(t.Context(), "dns", 400, nil)) // the first filter that matches is another's now
 	eventually(t, "the new label is not trained and answered", func() bool {
 		s := d.status(t)
-		return s.Labels[0].Answered > 100 && !strings.Contains(s.Line, "not trained yet")
+		return s.Labels[0].Answered > 100 && !strings.Contains(s.Line, "not trained")
 	})
 	if stored := d.status(t).Capture.Labels[0]; stored.Label != "queries" || stored.Captured < 400 {
 		t.Errorf("captured %+v, want 400 of queries", stored)

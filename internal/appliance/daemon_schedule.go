@@ -54,10 +54,11 @@ type scheduler struct {
 	trained time.Time         // when the last training ended
 	counted map[string]uint64 // packets captured of each label when it began
 	drift   driftWatch
+	ripe    ripening
 }
 
-// trainAlways trains a first model as soon as there are enough packets,
-// further ones on the schedule, when enough new packets came or traffic
+// trainAlways trains a first model as soon as there are enough packets, of the
+// labels that have them where others come too slowly; further ones on the schedule, when enough new packets came or traffic
 // drifted, and one whenever it is asked to.
 func (s *service) trainAlways(ctx context.Context) error {
 	at := &scheduler{service: s, trained: time.Now()}
@@ -107,20 +108,20 @@ func (s *scheduler) occasion(now time.Time, asked bool) (occasion, error) {
 		return occasion{}, err
 	}
 	live := s.current.Load()
-	first := live == nil || len(live.untried()) > 0
-	missing := s.missing()
+	enough := s.enough()
+	ripe := s.ripe.look(now, len(enough), len(cfg.Labels))
 	o := occasion{recipe: cfg.Train.Recipe}
 	switch {
 	case asked:
 		o.why = "a request"
 	case s.replays(): // nothing is drawn from models
-	case missing != "":
+	case s.tooFew(live, enough):
 		if live != nil && due {
-			s.log.Warn("not trained on schedule: too few packets", "missing", missing)
+			s.log.Warn("not trained on schedule: too few packets", "missing", s.missing())
 			s.table.restart(now)
 		}
-	case first:
-		if now.After(s.retry) {
+	case live.wants(enough):
+		if ripe && now.After(s.retry) {
 			o.why = "enough packets for the first model"
 			if live != nil {
 				o.why = "enough packets of further labels: " + strings.Join(live.untried(), ", ")
@@ -132,11 +133,11 @@ func (s *scheduler) occasion(now time.Time, asked bool) (occasion, error) {
 		o.why, o.since = "drift: "+s.drift.reason, s.drift.since
 		s.drift.trained(now)
 	case cfg.Train.NewPackets > 0 && now.Sub(s.trained) >= newPacketsInterval:
-		enough, err := s.enoughNew(uint64(cfg.Train.NewPackets))
+		all, err := s.enoughNew(enough, uint64(cfg.Train.NewPackets))
 		if err != nil {
 			return o, err
 		}
-		if enough {
+		if all {
 			o.why = fmt.Sprintf("%s new packets of each label", thousands(cfg.Train.NewPackets))
 		}
 	}
@@ -191,14 +192,14 @@ func (s *scheduler) train(ctx context.Context, o occasion) error {
 	return nil
 }
 
-// enoughNew reports whether so many packets of every label were captured since
-// the last training began.
-func (s *scheduler) enoughNew(least uint64) (bool, error) {
+// enoughNew reports whether so many packets of each named label were captured
+// since the last training began.
+func (s *scheduler) enoughNew(names []string, least uint64) (bool, error) {
 	counts, err := s.labelled()
 	if err != nil {
 		return false, err
 	}
-	return grown(s.counted, counts, labelNames(*s.cfg.Load()), least), nil
+	return grown(s.counted, counts, names, least), nil
 }
 
 // grown reports whether the counts of all names grew by at least so many. One
@@ -225,44 +226,21 @@ func (s *service) labelled() (map[string]uint64, error) {
 	return out, nil
 }
 
-// shortfall is a label with too few packets to train.
-type shortfall struct {
-	Label string `json:"label"`
-	Have  int    `json:"have"`
-	Need  int    `json:"need"`
-}
-
-// shortfalls are the labels that have too few packets, in the config's order.
-func (s *service) shortfalls() []shortfall {
-	cfg := s.cfg.Load()
-	out := []shortfall{}
-	for _, l := range cfg.Labels {
-		if n := s.store.Count(l.Name); n < cfg.Train.MinPackets {
-			out = append(out, shortfall{l.Name, n, cfg.Train.MinPackets})
-		}
-	}
-	return out
-}
-
-// missing says which labels have too few packets to train, "" where none has.
-func (s *service) missing() string {
-	var parts []string
-	for _, m := range s.shortfalls() {
-		parts = append(parts, fmt.Sprintf("%s %s of %s", m.Label, thousands(m.Have), thousands(m.Need)))
-	}
-	return strings.Join(parts, ", ")
-}
-
 // requestTraining asks for a training now.
 func (s *service) requestTraining() (string, error) {
 	if r := s.trainer.running.Load(); r != nil {
 		return "", fmt.Errorf("a training is under way for %s", roughly(time.Since(r.began)))
 	}
-	if missing := s.missing(); missing != "" {
+	missing := s.missing()
+	if s.tooFew(s.current.Load(), s.enough()) {
 		return "", fmt.Errorf("too few packets: %s", missing)
 	}
 	s.askForTraining()
-	return "training with recipe " + string(s.cfg.Load().Train.Recipe), nil
+	said := "training with recipe " + string(s.cfg.Load().Train.Recipe)
+	if missing != "" {
+		said += "; left out, too few packets: " + missing
+	}
+	return said, nil
 }
 
 func (s *service) askForTraining() {

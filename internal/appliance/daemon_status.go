@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"pacgan-appliance/internal/capture"
@@ -136,21 +135,25 @@ func (s *service) lineOf(counts tally) string {
 	return "training the first model"
 }
 
-// untrained names the labels that the model in use has not learned, with what
-// is missing to train them; "" where there are none.
+// untrained names the labels that the model in use has not learned, with the
+// reasons; "" where there are none.
 func (s *service) untrained() string {
 	live := s.current.Load()
 	if live == nil || len(live.lacks) == 0 {
 		return ""
 	}
-	if out := live.manifest.LeftOut(); len(out) > 0 && len(live.untried()) == 0 {
-		return "; not trained: " + inWords(out)
+	reasons := map[string]string{}
+	for _, label := range live.lacks {
+		if reasons[label] = live.manifest.LeftOut()[label]; reasons[label] == "" {
+			reasons[label] = "waits for a training"
+		}
 	}
-	missing := s.missing()
-	if missing == "" {
-		return "; not trained yet: " + strings.Join(live.lacks, ", ")
+	for _, m := range s.shortfalls() {
+		if slices.Contains(live.untried(), m.Label) {
+			reasons[m.Label] = fmt.Sprintf("%s of %s packets", thousands(m.Have), thousands(m.Need))
+		}
 	}
-	return "; not trained yet: " + strings.Join(live.lacks, ", ") + " (" + missing + " packets)"
+	return "; not trained: " + inWords(reasons)
 }
 
 // asked is the rate that is asked for, in packets per second.

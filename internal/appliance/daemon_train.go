@@ -99,7 +99,10 @@ func (s *service) trainAndJudge(ctx context.Context, running *runningTraining) (
 // what made it fail once may do so always.
 func (s *service) trainOrResume(ctx context.Context, running *runningTraining) (trainEvent, error) {
 	cfg := s.cfg.Load()
-	args := []string{"--state", cfg.State.Dir, "--only", strings.Join(labelNames(*cfg), ","), "--recipe", string(running.recipe)}
+	if missing := s.missing(); missing != "" {
+		s.log.Warn("labels are left out of the training: too few packets", "missing", missing)
+	}
+	args := []string{"--state", cfg.State.Dir, "--only", strings.Join(s.enough(), ","), "--recipe", string(running.recipe)}
 	anew := !running.since.IsZero() // what an unfinished training learns is not what is wanted now
 	if train.Unfinished(s.trainingDir()) && running.recipe != config.RecipeTree {
 		if !anew {
