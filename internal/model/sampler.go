@@ -32,6 +32,7 @@ type Sampler struct {
 	shapes []uint64 // packets of each shape and those before it
 
 	base   []float32 // recipe gan: [place in forest.Value] logit without bias and network
+	bias   []float32 // recipe gan: of the label, as Gate has it; nil where all are 0
 	weight []float64 // room for a node's values
 
 	net     *forward  // recipes gan and paper; nil where all that it says is 0
@@ -65,6 +66,9 @@ func (m *Model) NewSampler(label string, seed uint64) (*Sampler, error) {
 	}
 	if m.Recipe == RecipeGAN {
 		s.base = m.Gate.logits(s.forest, index)
+		if slices.ContainsFunc(m.Gate.Bias[index], func(b float32) bool { return b != 0 }) {
+			s.bias = m.Gate.Bias[index]
+		}
 	}
 	return s, nil
 }
@@ -165,12 +169,12 @@ func (s *Sampler) pick(upTo []uint64) int {
 // digits that the value writes).
 func (s *Sampler) pickLogits(slot, node int, net []float32) int {
 	first, end := s.forest.First[node], s.forest.First[node+1]
-	place, bias := s.draft.Place(slot), s.model.Gate.Bias[s.label]
+	place := s.draft.Place(slot)
 	weight := s.weight[:end-first]
 	highest := math.Inf(-1)
 	for i := range weight {
 		at := first + int32(i)
-		w := s.base[at] + s.forest.Logit(slot, s.forest.Value[at], place, net) + s.forest.Logit(slot, s.forest.Value[at], place, bias)
+		w := s.base[at] + s.forest.Logit(slot, s.forest.Value[at], place, net) + s.forest.Logit(slot, s.forest.Value[at], place, s.bias)
 		weight[i] = float64(w)
 		highest = max(highest, weight[i])
 	}
