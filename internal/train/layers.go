@@ -103,8 +103,9 @@ func newParam(name string, value *tensor.Dense) *param { return &param{name: nam
 // normal returns values of standard deviation sd. gorgonia's own initialisers cannot be seeded.
 func normal(rng *rand.Rand, rows, cols int, sd float64) *tensor.Dense {
 	m := newMatrix(rows, cols)
-	for i := range data(m) {
-		data(m)[i] = float32(rng.NormFloat64() * sd)
+	values := data(m)
+	for i := range values {
+		values[i] = float32(rng.NormFloat64() * sd)
 	}
 	return m
 }
