@@ -128,6 +128,7 @@ func (a *aligned) cutAt(parts []int, relations []relation) *aligned {
 type relationFinder struct {
 	*aligned
 	sample   *aligned           // the packets that are looked at first
+	columns  [][]byteColumn     // [part][byte] of the parts of fixed length
 	lengths  []span             // bytes that say how long the packet is: they are known
 	texts    []reading          // numbers as text
 	sources  map[uint64]reading // by key: the first reading of numbers that differ by a constant
@@ -141,20 +142,8 @@ const relationSample = 128
 func newRelationFinder(a *aligned) *relationFinder {
 	f := &relationFinder{aligned: a, sources: map[uint64]reading{}}
 	f.sample = &aligned{packets: evenly(a.packets, relationSample), cuts: evenly(a.cuts, relationSample), fixed: a.fixed}
-	l := layoutBuilder{}
-	for _, p := range a.packets {
-		l.lengths = append(l.lengths, len(p))
-	}
-	for part, fixed := range a.fixed {
-		if !fixed {
-			continue
-		}
-		for x, kind := range l.kinds(a.column(part)) {
-			if kind == byteLength || kind == byteLengthHigh {
-				f.lengths = append(f.lengths, f.window(part, x, 1))
-			}
-		}
-	}
+	f.columns = f.readColumns()
+	f.addKnown()
 	f.addLengths()
 	return f
 }

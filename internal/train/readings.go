@@ -3,6 +3,7 @@ package train
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 
 	"pacgan-appliance/internal/model"
 )
@@ -13,6 +14,65 @@ const (
 	// mostDigits and mostHex are the digits of the longest numbers that are read.
 	mostDigits, mostHex = 19, 16
 )
+
+// byteColumn is what a byte of a part of fixed length is in all packets.
+type byteColumn struct {
+	varies    bool
+	alphabets uint8 // bit i: it is a letter of alphabets[i]
+}
+
+// readColumns looks at each packet once: what is far apart in memory is slow to compare.
+func (f *relationFinder) readColumns() [][]byteColumn {
+	var letters [byteValues]uint8
+	for i, a := range alphabets {
+		for _, b := range []byte(a.letters) {
+			letters[b] |= 1 << i
+		}
+	}
+	columns := make([][]byteColumn, len(f.fixed))
+	for part, fixed := range f.fixed {
+		if !fixed {
+			continue
+		}
+		first := f.part(0, part)
+		column := make([]byteColumn, len(first))
+		for x := range column {
+			column[x].alphabets = ^uint8(0)
+		}
+		for p := range f.packets {
+			for x, b := range f.part(p, part) {
+				column[x].varies = column[x].varies || b != first[x]
+				column[x].alphabets &= letters[b]
+			}
+		}
+		columns[part] = column
+	}
+	return columns
+}
+
+// addKnown notes the bytes that say how long the packet is.
+func (f *relationFinder) addKnown() {
+	var lengths []int
+	for _, p := range f.packets {
+		lengths = append(lengths, len(p))
+	}
+	for part, columns := range f.columns {
+		var rows [][]byte
+		for x, c := range columns {
+			if !c.varies {
+				continue
+			}
+			if rows == nil {
+				rows = f.column(part)
+			}
+			for size := 1; size <= min(2, x+1); size++ {
+				if isLength(lengths, rows, x, size) {
+					f.lengths = append(f.lengths, f.window(part, x+1-size, size))
+				}
+			}
+		}
+	}
+}
 
 // addLengths adds the lengths of the parts of varying length, alone and of several in a row, as sources.
 func (f *relationFinder) addLengths() {
@@ -63,23 +123,23 @@ var alphabets = []struct {
 // textsWithin relates the numbers as text in a part of fixed length: the longest runs of letters, and of each what
 // varies.
 func (f *relationFinder) textsWithin(part int) {
-	length := f.partLength(part)
-	for _, a := range alphabets {
-		for x := 0; x < length; x++ {
+	columns := f.columns[part]
+	for i, a := range alphabets {
+		for x := 0; x < len(columns); x++ {
 			end := x
-			for end < length && f.all(f.window(part, end, 1), a.letters) {
+			for end < len(columns) && columns[end].alphabets>>i&1 == 1 {
 				end++
 			}
-			if end > x {
+			if slices.ContainsFunc(columns[x:end], func(c byteColumn) bool { return c.varies }) {
 				f.text(f.window(part, x, end-x), a.form, a.most)
 				lo, hi := x, end
-				for lo < hi && f.constant(f.window(part, lo, 1)) {
+				for !columns[lo].varies {
 					lo++
 				}
-				for hi > lo && f.constant(f.window(part, hi-1, 1)) {
+				for !columns[hi-1].varies {
 					hi--
 				}
-				if lo < hi && hi-lo < end-x {
+				if hi-lo < end-x {
 					f.text(f.window(part, lo, hi-lo), a.form, a.most)
 				}
 			}
@@ -91,7 +151,7 @@ func (f *relationFinder) textsWithin(part int) {
 // textsAround relates a part of varying length that is a number as text, first with the letters beside it: the first
 // digits of numbers may be the same in all packets, and part of what these have in common.
 func (f *relationFinder) textsAround(part int) {
-	for _, a := range alphabets {
+	for i, a := range alphabets {
 		own := span{edge{part, 0}, edge{part + 1, 0}}
 		if !f.all(own, a.letters) {
 			continue
@@ -99,14 +159,14 @@ func (f *relationFinder) textsAround(part int) {
 		wide := own
 		if part > 0 && f.fixed[part-1] {
 			x := f.partLength(part - 1)
-			for x > 0 && f.all(f.window(part-1, x-1, 1), a.letters) {
+			for x > 0 && f.columns[part-1][x-1].alphabets>>i&1 == 1 {
 				x--
 			}
 			wide.lo = f.edge(part-1, x)
 		}
 		if part+1 < len(f.fixed) && f.fixed[part+1] {
 			x, length := 0, f.partLength(part+1)
-			for x < length && f.all(f.window(part+1, x, 1), a.letters) {
+			for x < length && f.columns[part+1][x].alphabets>>i&1 == 1 {
 				x++
 			}
 			wide.hi = f.edge(part+1, x)
@@ -148,16 +208,6 @@ func (f *relationFinder) all(s span, letters string) bool {
 	return true
 }
 
-// constant reports whether a span is the same in all packets.
-func (f *relationFinder) constant(s span) bool {
-	for p := range f.packets {
-		if !bytes.Equal(f.bytes(p, s), f.bytes(0, s)) {
-			return false
-		}
-	}
-	return true
-}
-
 // binarySizes are the sizes of numbers that are no text, in bytes.
 var binarySizes = []int{8, 4, 2, 1}
 
@@ -175,8 +225,9 @@ func (f *relationFinder) windows() {
 // windowsOf calls take with the numbers of a size in a part of fixed length. What is always the same before or behind a
 // number is no part of it.
 func (f *relationFinder) windowsOf(part, size int, take func(reading)) {
-	for x := 0; x+size <= f.partLength(part); x++ {
-		if !f.constant(f.window(part, x, 1)) && !f.constant(f.window(part, x+size-1, 1)) {
+	columns := f.columns[part]
+	for x := 0; x+size <= len(columns); x++ {
+		if columns[x].varies && columns[x+size-1].varies {
 			take(reading{f.window(part, x, size), model.FormBinary, size})
 		}
 	}
@@ -197,7 +248,11 @@ func (f *relationFinder) copies() {
 			f.copied(first, reading{span{edge{part, 0}, edge{part + 1, 0}}, model.FormRaw, 0}, f.takeCopy)
 			continue
 		}
-		for x := range f.partLength(part) {
+		for x, c := range f.columns[part] {
+			if !c.varies {
+				end()
+				continue
+			}
 			joined := false
 			f.copied(first, reading{f.window(part, x, 1), model.FormRaw, 1}, func(r relation) {
 				if joined = run.target.size > 0 && run.target.hi == r.target.lo && run.source.hi == r.source.lo; !joined {
@@ -221,7 +276,7 @@ func (f *relationFinder) takeCopy(r relation) { f.take(r) }
 
 // copied calls found if a reading is equal to one before it; else others may be equal to it.
 func (f *relationFinder) copied(first map[string]reading, target reading, found func(relation)) {
-	if f.known(target.span) || f.constant(target.span) {
+	if f.known(target.span) {
 		return
 	}
 	var content []byte
