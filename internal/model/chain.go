@@ -21,7 +21,7 @@ const (
 )
 
 // What a chain's tree may split on beside slots drawn before. A token is a run of letters and digits; a name is a
-// token that begins with a letter and that the chain knows.
+// token of shortestName bytes at least that begins with a letter and that the chain knows: two hex digits are none.
 const (
 	chainByte     = 0                         // the bytes 1, 2, .. chainBytes back, or chainNone before the first
 	chainClass    = chainByte + chainBytes    // their classes, of the last chainClasses
@@ -39,6 +39,7 @@ const (
 
 	chainBytes, chainClasses, chainTokens = 8, 4, 3
 	chainNone                             = 1 << 8
+	shortestName                          = 3
 )
 
 // ChainTells are the features of a chain that is over that tell most of what it says: its first names, and its last.
@@ -113,7 +114,7 @@ func (c *Chain) endToken() {
 	}
 	shift(&c.before, c.token)
 	c.tokens, c.since = min(c.tokens+1, chainNone), min(c.since+1, chainNone)
-	if c.token != UnknownToken && !isDigit(c.bytes[c.begin]) {
+	if c.token != UnknownToken && len(c.bytes)-1-c.begin >= shortestName && !isDigit(c.bytes[c.begin]) {
 		shift(&c.names, c.token)
 		c.since = 0
 		if at := slices.Index(c.firsts[:], NoToken); at >= 0 {

@@ -19,6 +19,8 @@ const (
 	// a node's bytes have to have a value for it to have a child of its own: what a single packet has is not learned,
 	// or a chain that happened to begin as a secret token would go on as it does.
 	fewestTokens, fewestAlike = 4, 2
+	// shortTokens is the share of rows that has to have a token shorter than a text.
+	shortTokens = 32
 	// anywhere is the length up to which packets may be longer than those of training: any network carries them (RFC
 	// 8200, section 5). A chain that is cut at the longest one's end would end in the middle of a word.
 	anywhere = 1280
@@ -130,8 +132,15 @@ func beginnings(rows [][]byte) [][]byte {
 	})
 	known := map[string]bool{}
 	for _, token := range tokens {
-		if counts[token] < fewestTokens || len(known)+len(token) > model.MostTokens {
+		fewest := fewestTokens
+		if len(token) < shortestText { // so short ones are there by chance
+			fewest = max(fewest, len(rows)/shortTokens)
+		}
+		if len(known)+len(token) > model.MostTokens {
 			break
+		}
+		if counts[token] < fewest {
+			continue
 		}
 		for end := range len(token) {
 			known[token[:end+1]] = true
