@@ -32,7 +32,8 @@ const (
 	chainBefore   = chainToken + 1            // the tokens before it, the last first
 	chainName     = chainBefore + chainTokens // the names before it, the last first
 	chainFirst    = chainName + chainTokens   // the first names
-	chainTokenNum = chainFirst + chainTokens  // number of tokens before it
+	chainWhere    = chainFirst + chainTokens  // which token it is since the last name, and which byte of it comes next
+	chainTokenNum = chainWhere + 1            // number of tokens before it
 	chainSince    = chainTokenNum + 1         // number of tokens before it since the last name
 	// ChainFeatures is the number of features of a chain.
 	ChainFeatures = chainSince + 1
@@ -145,8 +146,10 @@ func (c *Chain) Value(feature int) uint16 {
 		return c.before[feature-chainBefore]
 	case feature < chainFirst:
 		return c.names[feature-chainName]
-	case feature < chainTokenNum:
+	case feature < chainWhere:
 		return c.firsts[feature-chainFirst]
+	case feature == chainWhere:
+		return min(c.since, 31)<<3 | uint16(min(len(c.bytes)-c.begin, 7))
 	case feature == chainTokenNum:
 		return c.tokens
 	}

@@ -44,6 +44,8 @@ func TestChainFeatures(t *testing.T) {
 		{"a1 bob: 10.4 eve.", chainFirst, 4},
 		{"a1 bob: 10.4 eve.", chainFirst + 1, 7},
 		{"a1 bob: 10.4 ", chainFirst + 2, none},
+		{"a1 bob: 10.4", chainWhere, 1<<3 | 1},
+		{"a1 bob: 10.12345678", chainWhere, 1<<3 | 7},
 		{"a1 bob: 10.4", chainTokenNum, 3},
 		{"a1 bob: 10.4 ", chainSince, 2},
 		{"a1 bob: 10.4 eve.", chainSince, 0},
@@ -113,12 +115,12 @@ func TestChainErrors(t *testing.T) {
 		{"fewer than none", func(f *Forest) { f.Slots[0].Size = -1 }, "shape 0: slot 0: words 0 to -1 of 3"},
 		{"tokens in disorder", func(f *Forest) { f.Slots[0].Size = 2 }, "shape 0: slot 0: the beginnings of tokens must be ascending"},
 		{"a byte of 257", func(f *Forest) { f.Value[0] = ChainEnd + 1 }, "shape 0: slot 0: node 0: value 257: at most 256"},
-		{"a feature too many", func(f *Forest) { f.Split[0] = ChainSplit(ChainFeatures) }, "shape 0: slot 0: node 0 splits on slot -29, which is not drawn before"},
+		{"a feature too many", func(f *Forest) { f.Split[0] = ChainSplit(ChainFeatures) }, "shape 0: slot 0: node 0 splits on slot -30, which is not drawn before"},
 		{"a feature in another tree", func(f *Forest) { f.Split[5] = ChainSplit(0) }, "shape 0: slot 2: node 5 splits on slot -2, which is not drawn before"},
 		{"with a width", func(f *Forest) { f.Slots[0].Width = 2 }, "shape 0: slot 0: is drawn before its width"},
 		{"a token of no chain", func(f *Forest) { f.Slots[1].Width = 2 }, "shape 0: slot 1: root -1, feature 15 of slot 2: must be of the chain that was drawn last, 0"},
 		{"a token before its chain", func(f *Forest) { f.Order[0], f.Order[1] = 1, 0 }, "shape 0: slot 1: root -1, feature 15 of slot 0: must be of the chain that was drawn last, -1"},
-		{"a token of no feature", func(f *Forest) { f.Slots[1].At = ChainFeatures }, "shape 0: slot 1: root -1, feature 27 of slot 0: must be of the chain that was drawn last, 0"},
+		{"a token of no feature", func(f *Forest) { f.Slots[1].At = ChainFeatures }, "shape 0: slot 1: root -1, feature 28 of slot 0: must be of the chain that was drawn last, 0"},
 		{"a packet to exhaust memory", func(f *Forest) {
 			f.Words[1], f.Slots[0].At = make([]byte, maxBytes), 1000
 		}, "shape 0: packets of up to 1049576 bytes: at most 1048576"},
