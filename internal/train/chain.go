@@ -291,5 +291,20 @@ func open(rows [][]byte) bool {
 		}
 		i = end
 	}
-	return longest >= shortestText && once > 4*twice && 16*once > len(rows)
+	return longest >= shortestText && once > 4*twice && 16*once > len(rows) && mostlyText(rows)
+}
+
+// mostlyText reports whether three of four bytes of rows, at least, are letters, digits and the like: lengths and numbers
+// of a binary protocol are no text, and a chain would not keep them as they count.
+func mostlyText(rows [][]byte) bool {
+	text, all := 0, 0
+	for _, row := range rows {
+		all += len(row)
+		for _, b := range row {
+			if b >= ' ' && b <= '~' || b == '\r' || b == '\n' || b == '\t' {
+				text++
+			}
+		}
+	}
+	return 4*text >= 3*all
 }

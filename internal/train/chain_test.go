@@ -145,6 +145,7 @@ func TestOpen(t *testing.T) {
 			}
 			return fmt.Sprintf("%x", rng.Uint64())
 		}, true},
+		{"binary ones", func() string { return string(random(rng, 16)) }, false},
 		{"short ones", func() string { return fmt.Sprintf("%d", rng.IntN(1000)) }, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
