@@ -1,6 +1,7 @@
 package appliance
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -17,10 +18,15 @@ import (
 // that of the default rate, 50 packets per second.
 const generatedGap = 20 * time.Millisecond
 
-// generatedHeader is the Ethernet header of generated packets in a file: from
-// 02:00:00:00:00:01 to 02:00:00:00:00:02, both locally administered.
-func generatedHeader() []byte {
-	return []byte{2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x08, 0x00}
+// generatedHeader is the Ethernet header of a generated packet in a file: from
+// 02:00:00:00:00:01 to 02:00:00:00:00:02, both locally administered. What is of
+// no version of IP goes as IPv4.
+func generatedHeader(ip []byte) []byte {
+	etherType := layers.EthernetTypeIPv4
+	if len(ip) > 0 && packet.IP(ip).Version() == 6 {
+		etherType = layers.EthernetTypeIPv6
+	}
+	return binary.BigEndian.AppendUint16([]byte{2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1}, uint16(etherType))
 }
 
 // writeGenerated writes generated IP packets, by label, to a pcapng file with
@@ -75,7 +81,7 @@ func ngInterface(label string) pcapgo.NgInterface {
 }
 
 func writeFrame(w *pcapgo.NgWriter, index int, at time.Time, ip []byte) error {
-	frame := append(generatedHeader(), ip...)
+	frame := append(generatedHeader(ip), ip...)
 	var framing *packet.FramingError
 	if err := packet.RepairChecksums(frame[packet.EthernetHeaderLen:]); err != nil && !errors.As(err, &framing) {
 		return err

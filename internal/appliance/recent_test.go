@@ -11,7 +11,7 @@ import (
 // mustFrame is a frame with an IPv4 packet whose identification is id.
 func mustFrame(t *testing.T, id uint16) []byte {
 	t.Helper()
-	frame := append(generatedHeader(), 0x45, 0, 0, 20, 0, 0, 0, 0, 64, 253, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2) // a protocol for experiments (RFC 3692)
+	frame := append(generatedHeader([]byte{0x45}), 0x45, 0, 0, 20, 0, 0, 0, 0, 64, 253, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2) // a protocol for experiments (RFC 3692)
 	binary.BigEndian.PutUint16(frame[18:], id)
 	return frame
 }

@@ -161,7 +161,7 @@ func TestWriteJSONAppearsWhole(t *testing.T) {
 }
 
 func TestIPPacketsAreCopies(t *testing.T) {
-	frame := append(generatedHeader(), 0x45, 0, 0, 20, 0, 1, 0, 0, 64, 253, 0xab, 0xcd, 10, 0, 0, 1, 10, 0, 0, 2)
+	frame := append(generatedHeader([]byte{0x45}), 0x45, 0, 0, 20, 0, 1, 0, 0, 64, 253, 0xab, 0xcd, 10, 0, 0, 1, 10, 0, 0, 2)
 	arp := append(make([]byte, 12), 8, 6)
 	packets, out := ipPackets([]packet.Packet{{Frame: frame}, {Frame: arp}})
 	if len(packets) != 1 || out != (leftOut{notIP: 1}) {
