@@ -285,6 +285,13 @@ func busier(n uint64) Snapshot {
 			l.Ceiling = &ceiling
 		}
 	}
+	for i := range s.IDS[0].Labels { // sampleIDS makes them anew each time
+		d := &s.IDS[0].Labels[i].Detected
+		d.Of += 10 * n
+		if s.IDS[0].Labels[i].Malicious {
+			d.Hits += 9 * n
+		}
+	}
 	return s
 }
 
