@@ -7,8 +7,7 @@ import (
 	"fmt"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"pacgan-appliance/internal/ktime"
 	"pacgan-appliance/internal/packet"
 	"pacgan-appliance/internal/ring"
 )
@@ -85,10 +84,4 @@ func (c *clock) wall(monotonicNs uint64) time.Time {
 }
 
 // monotonic is bpf_ktime_get_ns in user space.
-func monotonic() uint64 {
-	var ts unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
-		return 0
-	}
-	return uint64(ts.Nano())
-}
+func monotonic() uint64 { return uint64(ktime.Now()) }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"pacgan-appliance/internal/ktime"
 )
 
 const (
@@ -73,13 +75,7 @@ func (p *pacer) byRate() int64 {
 func (p *pacer) bySchedule() int64 { return p.begin + int64(p.schedule()) }
 
 // monotonic is the time that the pacer counts in.
-func monotonic() int64 {
-	var ts unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
-		return 0 // cannot be: the clock and the address are right
-	}
-	return ts.Nano()
-}
+func monotonic() int64 { return int64(ktime.Now()) }
 
 // sleepUntil waits for a time of the monotonic clock. It returns early when
 // ctx is done or wake has something.

@@ -58,8 +58,14 @@ func (p *sendmmsg) frame(i int) ([]byte, error) { return p.frames[i], nil }
 func (p *sendmmsg) setLength(i, n int) { p.vectors[i].SetLen(n) }
 
 func (p *sendmmsg) send(first, n int) (int, error) {
-	r, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(p.fd),
-		uintptr(unsafe.Pointer(&p.headers[first])), uintptr(n-first), 0, 0, 0)
+	// A call that never waits needs no care of the scheduler's, which would wake
+	// the runtime's monitor of an idle process for it.
+	r, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(p.fd),
+		uintptr(unsafe.Pointer(&p.headers[first])), uintptr(n-first), unix.MSG_DONTWAIT, 0, 0)
+	if errno == unix.EAGAIN { // the socket's buffer is full
+		r, _, errno = unix.Syscall6(unix.SYS_SENDMMSG, uintptr(p.fd),
+			uintptr(unsafe.Pointer(&p.headers[first])), uintptr(n-first), 0, 0, 0)
+	}
 	runtime.KeepAlive(p)
 	if errno != 0 {
 		return 0, errno

@@ -7,8 +7,7 @@ import (
 	"time"
 	"unsafe"
 
-	"golang.org/x/sys/unix"
-
+	"pacgan-appliance/internal/ktime"
 	"pacgan-appliance/internal/ring"
 )
 
@@ -123,13 +122,7 @@ func bootTime() time.Time {
 	return best
 }
 
-func monotonic() time.Duration {
-	var t unix.Timespec
-	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &t) != nil { // which cannot be
-		return 0
-	}
-	return time.Duration(t.Nano())
-}
+func monotonic() time.Duration { return ktime.Now() }
 
 // toldOf reads the kernel's struct told.
 func (v *Verifier) toldOf(raw []byte) (Told, bool) {
