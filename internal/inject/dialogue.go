@@ -109,7 +109,10 @@ func (c *conversations) clock(now int64, stop bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, v := range c.slots {
-		if v == nil || v.state == stateFree {
+		if v == nil { // nor was any later one used: free gives the lowest of those first
+			break
+		}
+		if v.state == stateFree {
 			continue
 		}
 		switch {
