@@ -3,9 +3,7 @@ package score
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"time"
 
@@ -89,9 +87,9 @@ func (a *alerts) connect(e *idslog.Event) {
 }
 
 func (a *alerts) readFile(ctx context.Context, path string, near time.Time, take func(*idslog.Event) error) error {
-	f, err := os.Open(path)
+	f, err := unzipped(path)
 	if err != nil {
-		return errors.Unwrap(err)
+		return pathless(err)
 	}
 	defer f.Close()
 	p, err := idslog.NewParser(a.Kind, near)

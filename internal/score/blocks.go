@@ -1,11 +1,14 @@
 package score
 
 import (
+	"bufio"
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -79,6 +82,50 @@ func eachBlock[T any](ctx context.Context, r io.Reader, workers int, parser func
 		return nil
 	})
 	return torn, group.Wait()
+}
+
+// unzipped opens a log, and reads through gzip what begins like it: rotated logs
+// are compressed.
+func unzipped(path string) (io.ReadCloser, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	buffered := bufio.NewReaderSize(f, blockSize)
+	if magic, _ := buffered.Peek(2); string(magic) != "\x1f\x8b" {
+		return struct {
+			io.Reader
+			io.Closer
+		}{buffered, f}, nil
+	}
+	z, err := gzip.NewReader(buffered)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{whole{z}, f}, nil
+}
+
+// whole tells a compressed file that is cut off from one that ends.
+type whole struct{ io.Reader }
+
+func (w whole) Read(b []byte) (int, error) {
+	n, err := w.Reader.Read(b)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = errors.New("gzip: the file is cut off: give one that is whole")
+	}
+	return n, err
+}
+
+// pathless is an error without the path that a message has already.
+func pathless(err error) error {
+	var of *os.PathError
+	if errors.As(err, &of) {
+		return of.Err
+	}
+	return err
 }
 
 // split cuts what is read into blocks of whole lines. It takes their memory

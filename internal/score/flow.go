@@ -174,12 +174,12 @@ func (r *records) read(ctx context.Context, take func([]flow) error) error {
 }
 
 func (r *records) readFile(ctx context.Context, path string, take func([]flow) error) error {
-	f, err := os.Open(path)
+	f, err := unzipped(path)
 	if errors.Is(err, os.ErrNotExist) && len(r.files) > 1 {
 		return nil // rotated away meanwhile
 	}
 	if err != nil {
-		return errors.Unwrap(err)
+		return pathless(err)
 	}
 	defer f.Close()
 	rooms := make(chan []flow, 2*runtime.GOMAXPROCS(0)+2) // used again: more than are on their way

@@ -1,6 +1,8 @@
 package score
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -62,6 +64,45 @@ func TestEachAlertGoesToItsFlow(t *testing.T) {
 				t.Errorf("clock offset %s, want %s, but for 1 ms", s.Sensors[0].Offset.Applied, w.offset)
 			}
 		})
+	}
+}
+
+// TestReadsCompressed: rotated logs are compressed; one that is cut off is not taken for a whole one.
+func TestReadsCompressed(t *testing.T) {
+	w := world{flows: 5000, labels: 4, clients: 20, ports: 3000, gap: 5 * time.Millisecond, foreign: 500, alerted: 0.3}
+	m := w.make(t, 1)
+	run := func(truth, eve string) (*Score, error) {
+		return Run(t.Context(), Options{Truth: truth, Sources: []Source{{Name: "suricata", Kind: idslog.Suricata, Paths: []string{eve}}}})
+	}
+	want, err := run(m.truth, m.eve)
+	if err != nil {
+		t.Fatal(err)
+	}
+	squeezed := func(path string, cut int) string {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		z := gzip.NewWriter(&b)
+		z.Write(text) // into memory: no error
+		z.Close()
+		out := filepath.Join(t.TempDir(), filepath.Base(path)+".gz")
+		if err := os.WriteFile(out, b.Bytes()[:b.Len()-cut], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	got, err := run(squeezed(m.truth, 0), squeezed(m.eve, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got.Truth.Files, got.Sensors[0].Files = want.Truth.Files, want.Sensors[0].Files
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-plain +compressed):\n%s", diff)
+	}
+	if _, err := run(m.truth, squeezed(m.eve, 1000)); err == nil || !strings.HasSuffix(err.Error(), "eve.json.gz: gzip: the file is cut off: give one that is whole") {
+		t.Errorf("error %v, want that the log is cut off", err)
 	}
 }
 
