@@ -47,6 +47,14 @@ func (w *watchers) scores() []score.LiveScore {
 	return w.Scores()
 }
 
+// forgetRules has no signature missed that has not fired again: a rule may have
+// been removed on purpose.
+func (w *watchers) forgetRules() {
+	if w != nil {
+		w.ForgetRules()
+	}
+}
+
 // watchSensors follows the sensors' logs until ctx ends, and logs once what is
 // wrong with them.
 func (s *service) watchSensors(ctx context.Context, ready func()) error {

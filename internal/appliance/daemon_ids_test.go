@@ -64,6 +64,8 @@ func TestDaemonScoresItsSensor(t *testing.T) {
 	if got := d.do(t, "status"); !strings.Contains(got.Stdout, "warning: "+silent) {
 		t.Errorf("status does not warn of the rule:\n%s", got.Stdout)
 	}
+	d.do(t, "reload")
+	eventually(t, "the rule was removed on purpose, and is missed after a reload", func() bool { return len(sensor().Warnings()) == 0 })
 	must(t, d.network.DropRules(t.Context()))
 	eventually(t, "the rule is back, and missed", func() bool { return len(sensor().Warnings()) == 0 })
 

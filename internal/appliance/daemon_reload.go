@@ -29,6 +29,7 @@ func (s *service) reload() (string, error) {
 		s.log.Error("config not reloaded: the old one stays in force", "config", s.options.path, "error", oneLine(err))
 		err = fmt.Errorf("%s: the old config stays in force", oneLine(err))
 	} else {
+		s.sensors.forgetRules()
 		s.log.Info(message, "config", s.options.path)
 	}
 	if notifyErr := s.notify(daemon.SdNotifyReady); err == nil {

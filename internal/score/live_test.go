@@ -129,7 +129,7 @@ func TestLiveMissesRule(t *testing.T) {
 		r.inject(t, "sqli", true, "")
 		r.other(t)
 	}
-	want := "IDS suricata: signature 1:7 (LOCAL) has not fired on sqli for 46 s and 40 flows; before, it did on 100 %: was the rule removed?"
+	want := "IDS suricata: signature 1:7 (LOCAL) has not fired on sqli for 46 s and 40 flows; before, it did on 100 %: was the rule removed? (on purpose: reload the appliance)"
 	if got := r.warnings(); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -137,6 +137,25 @@ func TestLiveMissesRule(t *testing.T) {
 	r.inject(t, "sqli", true, "7")
 	if got := r.warnings(); got != "" {
 		t.Errorf("it fired again: %s", got)
+	}
+	unheard := func() {
+		for range 45 {
+			r.inject(t, "sqli", true, "")
+			r.other(t)
+		}
+	}
+	if unheard(); r.warnings() == "" {
+		t.Error("its rule was removed again, and is not missed")
+	}
+	r.ForgetRules()
+	if unheard(); r.warnings() != "" {
+		t.Errorf("it was forgotten: %s", r.warnings())
+	}
+	for range 10 {
+		r.inject(t, "sqli", true, "7")
+	}
+	if unheard(); r.warnings() == "" {
+		t.Error("it has fired since, and is not missed")
 	}
 }
 

@@ -101,6 +101,16 @@ func (s *liveSensor) canary(signature, class int32) *canary {
 	return s.canaries[of]
 }
 
+// ForgetRules has every signature that no longer fires missed no more, as if
+// none had fired yet: those that do are known again after the next flows.
+func (l *Live) ForgetRules() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.sensors {
+		clear(s.canaries)
+	}
+}
+
 func (c *canary) fire(arrived uint64, now time.Time) {
 	if c.flows == 0 {
 		c.first = arrived
@@ -222,7 +232,7 @@ func (s *LiveScore) Warnings() []string {
 			s.Name, s.Files[0], s.LastEvent.UTC().Format("15:04:05 MST")))
 	}
 	for _, one := range s.Silent {
-		out = append(out, fmt.Sprintf("IDS %s: %s: was the rule removed?", s.Name, one))
+		out = append(out, fmt.Sprintf("IDS %s: %s: was the rule removed? (on purpose: reload the appliance)", s.Name, one))
 	}
 	if s.BadLines > 0 {
 		out = append(out, fmt.Sprintf("IDS %s: %d lines of its log cannot be read, the last: %s", s.Name, s.BadLines, s.BadLine))
