@@ -3,6 +3,7 @@ package appliance
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -116,6 +117,9 @@ func (s *service) trainOrResume(ctx context.Context, running *runningTraining) (
 		if err := os.RemoveAll(s.trainingDir()); err != nil {
 			return trainEvent{}, err
 		}
+	}
+	if len(s.enough()) == 0 { // or no name would mean all of the store's
+		return trainEvent{}, fmt.Errorf("too few packets: %s", s.missing())
 	}
 	if cfg.Train.RenewSecrets {
 		args = append(args, "--renew-secrets")
