@@ -1,6 +1,7 @@
 package appliance
 
 import (
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,7 +17,7 @@ import (
 
 // TestDaemonScoresItsSensor has a daemon watch a real Suricata: what it flags of clients' packets it flags of
 // generated ones, which the page shows. A rule that is deleted is missed, a sensor that is killed too, and both are
-// forgiven when they are back.
+// forgiven when they are back, though its log was rotated meanwhile, by name and by a copy.
 func TestDaemonScoresItsSensor(t *testing.T) {
 	withoutRace(t)
 	labtest.RequireProgram(t, "suricata")
@@ -69,6 +70,7 @@ func TestDaemonScoresItsSensor(t *testing.T) {
 	must(t, d.network.DropRules(t.Context()))
 	eventually(t, "the rule is back, and missed", func() bool { return len(sensor().Warnings()) == 0 })
 
+	renamed, copied := d.network.EVE()+".1", d.network.EVE()+".2"
 	must(t, d.network.KillIDS(t.Context()))
 	gone = time.Now()
 	const dead = "while traffic flows: is it running"
@@ -76,15 +78,31 @@ func TestDaemonScoresItsSensor(t *testing.T) {
 	t.Logf("a sensor that is killed is missed after %v", time.Since(gone).Round(time.Second))
 	mustShow(t, dead)
 	eventually(t, "the sensor is not in the log", logged(`msg="IDS edge: logs nothing while traffic flows"`))
+	must(t, os.Rename(d.network.EVE(), renamed)) // the daemon follows it until there is another one
 	must(t, d.network.StartIDS(t.Context()))
 	eventually(t, "the sensor is back, and missed", func() bool { return len(sensor().Warnings()) == 0 })
 
+	whole, err := os.ReadFile(d.network.EVE())
+	must(t, err)
+	must(t, os.WriteFile(copied, whole, 0o600))
+	must(t, os.Truncate(d.network.EVE(), 0)) // logrotate's copytruncate: what is written between is lost
+	before := sensor()
+	eventually(t, "no alert is found in a log that was cut", func() bool {
+		now := sensor()
+		for i, l := range now.Labels {
+			if slices.Contains(lab.Flagged(), l.Name) && l.Detected.Hits < before.Labels[i].Detected.Hits+200 {
+				return false
+			}
+		}
+		return len(now.Warnings()) == 0
+	})
+
 	// The truth on disk says the same as what was counted as it was written.
 	d.stop(t)
-	_, err := d.network.StopIDS(t.Context())
+	_, err = d.network.StopIDS(t.Context())
 	must(t, err)
 	s, err := score.Run(t.Context(), score.Options{
-		Truth: filepath.Join(d.cfg.State.Dir, truthDir), Sources: []score.Source{{Name: "edge", Kind: "suricata", Paths: []string{d.network.EVE()}}},
+		Truth: filepath.Join(d.cfg.State.Dir, truthDir), Sources: []score.Source{{Name: "edge", Kind: "suricata", Paths: []string{renamed, copied, d.network.EVE()}}},
 	})
 	must(t, err)
 	for _, g := range s.Sensors[0].Signatures {
