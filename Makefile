@@ -26,7 +26,7 @@ RACE_PACKAGES = $(shell $(GO) list ./... | grep -v -e pacgan-appliance/bench -e 
 
 export CGO_ENABLED = 0
 
-.PHONY: all kills vuln deps old-kernel deps-lab deps-ids build docs lab test check test-arm64 screenshots lint generate generate-check fuzz bench table2 services fresh package sign package-lint systree clean
+.PHONY: all kills vuln deps old-kernel deps-lab deps-ids build docs lab test check test-arm64 screenshots lint generate generate-check fuzz bench table2 services soak fresh package sign package-lint systree clean
 
 all: build
 
@@ -117,6 +117,13 @@ table2: deps-lab build
 services:
 	@scripts/deps.sh $(DEPS_LAB) $(DEPS_SERVICES)
 	@$(GO) run ./bench/services $(ARGS)
+
+# The daemon beside real clients and Suricata while everything breaks around it, and rules on what is left: as root.
+soak: build
+	@scripts/deps.sh $(DEPS_LAB) $(DEPS_TEST) $(DEPS_IDS)
+	@mkdir -p build/soak
+	$(GO) build -o build/soak/soak ./bench/soak
+	build/soak/soak -minutes $(or $(MINUTES),30) $(ARGS)
 
 # What Go's database of vulnerabilities says of what is called: it needs the network, as CI's tests do not.
 vuln:
