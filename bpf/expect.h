@@ -20,6 +20,7 @@
 
 #define MAX_LABELS 96 /* three slots of counts for each of 32 labels */
 #define HINTS 65536
+#define AWAITED 262144
 
 /* What a label's packets are answered by (DESIGN.md, "What a valid response is"). */
 enum answer {
@@ -118,6 +119,24 @@ struct {
 	__type(value, __u32);
 } hints SEC(".maps");
 
+/* When a packet last left whose reply would have these addresses and ports, in
+ * a slot that others may share: no expectation is younger than its slot says. So
+ * most of what is not ours is known at a glance, without the table. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, AWAITED);
+	__type(key, __u32);
+	__type(value, __u64);
+} awaited SEC(".maps");
+
+/* What the sweep says: every expectation is from this moment on, or later. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} awaited_since SEC(".maps");
+
 static __always_inline __u64 pair(__u32 high, __u32 low)
 {
 	return (__u64)high << 32 | low;
@@ -141,6 +160,29 @@ static __always_inline __u32 *hint_slot(const struct expect_key *k)
 	slot = mix(h, ((__u64)k->id << 16) | (k->kind << 8) | k->protocol) % HINTS;
 
 	return bpf_map_lookup_elem(&hints, &slot);
+}
+
+/* awaited_slot is where `awaited` has what a reply from src to dst would answer.
+ * The words that are the same in all IPv4 addresses come first: the compiler
+ * knows their hash. */
+static __always_inline __u64 *awaited_slot(const struct addr *src, const struct addr *dst, __be16 sport, __be16 dport)
+{
+	__u64 h = mix(mix(pair(src->w[0], src->w[1]), pair(dst->w[0], dst->w[1])), pair(src->w[2], dst->w[2]));
+	__u32 slot;
+
+	h = mix(h, pair(src->w[3], dst->w[3]));
+	slot = mix(h, (__u64)sport << 16 | dport) % AWAITED;
+
+	return bpf_map_lookup_elem(&awaited, &slot);
+}
+
+/* await notes that a reply to the key may come. */
+static __always_inline void await(const struct expect_key *k, __u64 now)
+{
+	__u64 *left = awaited_slot(&k->src, &k->dst, k->sport, k->dport);
+
+	if (left)
+		*left = now;
 }
 
 #endif

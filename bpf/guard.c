@@ -224,6 +224,7 @@ static __always_inline int expect(struct __sk_buff *skb, const struct rule *rule
 	if (__sync_fetch_and_add(&v->state, 1) & STATE_DEAD)
 		goto busy;
 opened:
+	await(&k, now);
 	count->expected++;
 	return 0;
 full:
@@ -256,6 +257,7 @@ static __always_inline void departed(struct __sk_buff *skb, const struct datagra
 	if (!v || v->id != bpf_ntohl(meta->id))
 		return; /* expired on the way */
 	v->first_ns = v->sent_ns = now;
+	await(&k, now);
 	v->flags |= FLAG_SENT;
 }
 

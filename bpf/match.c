@@ -321,6 +321,52 @@ static __always_inline int matchable(struct __sk_buff *skb, const struct datagra
 	return at->protocol == IPPROTO_ICMP || at->protocol == NEXT_ICMPV6 || has_ports(at->protocol);
 }
 
+/* unawaited is 1 where nobody waits for a reply of these addresses and ports. */
+static __always_inline int unawaited(const struct addr *src, const struct addr *dst, __be16 sport, __be16 dport)
+{
+	__u64 *left = awaited_slot(src, dst, sport, dport);
+	__u32 key = 0;
+	__u64 *since = bpf_map_lookup_elem(&awaited_since, &key);
+
+	return left && since && *left < *since;
+}
+
+/* foreign is 1 for what is known at a glance to be no reply to us: most of what
+ * the gateway forwards. Whatever is not plain is looked at closely. */
+static __always_inline int foreign(struct __sk_buff *skb)
+{
+	void *l3 = (void *)(long)skb->data + ETH_HLEN, *end = (void *)(long)skb->data_end;
+	struct addr src, dst;
+	__be16 *words;
+	__u8 protocol;
+
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		struct iphdr *ip = l3;
+
+		words = l3 + sizeof(*ip);
+		if ((void *)(words + 4) > end || *(__u8 *)l3 != 0x45 || ip->frag_off & bpf_htons(IP_FRAGMENT))
+			return 0;
+		protocol = ip->protocol;
+		mapped(&src, ip->saddr);
+		mapped(&dst, ip->daddr);
+	} else {
+		struct ipv6_fixed *ip = l3;
+
+		words = l3 + sizeof(*ip);
+		if ((void *)(words + 4) > end)
+			return 0;
+		protocol = ip->next;
+		src = ip->src;
+		dst = ip->dst;
+	}
+	if (has_ports(protocol))
+		return unawaited(&src, &dst, words[0], words[1]);
+	if (words[0] == bpf_htons((protocol == IPPROTO_ICMP ? ICMP_ECHO_REPLY : ICMPV6_ECHO_REPLY) << 8) &&
+	    (protocol == IPPROTO_ICMP || protocol == NEXT_ICMPV6))
+		return unawaited(&src, &dst, words[2], words[3]);
+	return 0;
+}
+
 SEC("tc")
 int match(struct __sk_buff *skb)
 {
@@ -328,7 +374,7 @@ int match(struct __sk_buff *skb)
 
 	if (skb->vlan_present || (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6)))
 		return TC_ACT_UNSPEC;
-	if (read_ip(skb, ETH_HLEN, &at))
+	if (foreign(skb) || read_ip(skb, ETH_HLEN, &at))
 		return TC_ACT_UNSPEC;
 	if (at.fragment)
 		return odd(ODD_FRAGMENT);

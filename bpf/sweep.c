@@ -55,6 +55,21 @@ static long visit(void *map, struct expect_key *key, struct expectation *v, __u6
 	return 0;
 }
 
+__u64 previous_ns; /* when the last sweep began */
+
+/* swept_until tells the matcher how far back expectations may reach now. One that
+ * was older than two timeouts when the last sweep began was expired by it, if
+ * it had not been before, and deleted by this one at the latest. */
+static __always_inline void swept_until(__u64 now)
+{
+	__u32 key = 0;
+	__u64 *since = bpf_map_lookup_elem(&awaited_since, &key);
+
+	if (since && previous_ns > 2 * timeout_ns)
+		*since = previous_ns - 2 * timeout_ns;
+	previous_ns = now;
+}
+
 SEC("syscall")
 int sweep(void *ctx)
 {
@@ -69,5 +84,6 @@ int sweep(void *ctx)
 			count->inflight = 0;
 	}
 	bpf_for_each_map_elem(&expectations, visit, &now, 0);
+	swept_until(now);
 	return 0;
 }

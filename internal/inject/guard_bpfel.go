@@ -124,6 +124,8 @@ type guardTold struct {
 const (
 	guardMapAllow         = "allow"
 	guardMapAllowNone     = "allow_none"
+	guardMapAwaited       = "awaited"
+	guardMapAwaitedSince  = "awaited_since"
 	guardMapDrops         = "drops"
 	guardMapExpectations  = "expectations"
 	guardMapHints         = "hints"
@@ -197,6 +199,8 @@ type guardProgramSpecs struct {
 type guardMapSpecs struct {
 	Allow        *ebpf.MapSpec `ebpf:"allow"`
 	AllowNone    *ebpf.MapSpec `ebpf:"allow_none"`
+	Awaited      *ebpf.MapSpec `ebpf:"awaited"`
+	AwaitedSince *ebpf.MapSpec `ebpf:"awaited_since"`
 	Drops        *ebpf.MapSpec `ebpf:"drops"`
 	Expectations *ebpf.MapSpec `ebpf:"expectations"`
 	Hints        *ebpf.MapSpec `ebpf:"hints"`
@@ -244,6 +248,8 @@ func (o *guardObjects) Close() error {
 type guardMaps struct {
 	Allow        *ebpf.Map `ebpf:"allow"`
 	AllowNone    *ebpf.Map `ebpf:"allow_none"`
+	Awaited      *ebpf.Map `ebpf:"awaited"`
+	AwaitedSince *ebpf.Map `ebpf:"awaited_since"`
 	Drops        *ebpf.Map `ebpf:"drops"`
 	Expectations *ebpf.Map `ebpf:"expectations"`
 	Hints        *ebpf.Map `ebpf:"hints"`
@@ -257,6 +263,8 @@ func (m *guardMaps) Close() error {
 	return _GuardClose(
 		m.Allow,
 		m.AllowNone,
+		m.Awaited,
+		m.AwaitedSince,
 		m.Drops,
 		m.Expectations,
 		m.Hints,

@@ -67,6 +67,7 @@ func mustGuardFor(tb testing.TB, mac net.HardwareAddr, expectations uint32, allo
 		guardMapExpectations: &in.options.Maps.Expectations,
 		guardMapRules:        &in.options.Maps.Rules,
 		guardMapHints:        &in.options.Maps.Hints,
+		guardMapAwaited:      &in.options.Maps.Awaited,
 		guardMapTidings:      &in.options.Maps.Tidings,
 		guardMapUntold:       &in.options.Maps.Untold,
 	} {

@@ -45,6 +45,7 @@ type Maps struct {
 	Expectations *ebpf.Map
 	Rules        *ebpf.Map
 	Hints        *ebpf.Map
+	Awaited      *ebpf.Map
 	Tidings      *ebpf.Map
 	Untold       *ebpf.Map
 }
@@ -190,7 +191,7 @@ func (o *Options) check() error {
 	if o.Conversations < 0 || o.Conversations > maxConversations {
 		return fmt.Errorf("%d conversations: 1 to %d are possible", o.Conversations, maxConversations)
 	}
-	if m := o.Maps; slices.Contains([]*ebpf.Map{m.Expectations, m.Rules, m.Hints, m.Tidings, m.Untold}, nil) {
+	if m := o.Maps; slices.Contains([]*ebpf.Map{m.Expectations, m.Rules, m.Hints, m.Awaited, m.Tidings, m.Untold}, nil) {
 		return errors.New("no maps: the matcher must be open first (verify.Verifier.Maps)")
 	}
 	return nil

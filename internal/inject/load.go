@@ -19,6 +19,7 @@ func (in *Injector) load() error {
 		guardMapExpectations: in.options.Maps.Expectations,
 		guardMapRules:        in.options.Maps.Rules,
 		guardMapHints:        in.options.Maps.Hints,
+		guardMapAwaited:      in.options.Maps.Awaited,
 		guardMapTidings:      in.options.Maps.Tidings,
 		guardMapUntold:       in.options.Maps.Untold,
 	}

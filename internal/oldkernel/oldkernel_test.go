@@ -25,7 +25,7 @@ var modules = []string{"veth", "8021q", "sch_ingress", "cls_bpf", "nf_tables", "
 var suites = []struct{ dir, run string }{
 	{"internal/hook", "."},
 	{"internal/capture", "TestFirstLabelWins|TestMark|TestSizes|TestFullRing|TestRealTraffic|TestVLAN|TestSetLabelsWhile"},
-	{"internal/verify", "TestMatch|TestSegments|TestSweep|TestContains$"},
+	{"internal/verify", "TestMatch|TestSegments|TestSweep|TestAwaited|TestGlance|TestContains$"},
 	{"internal/inject", "TestGuard|TestNear|TestSetAllow|TestEitherEnd|TestNothingLeaves|TestCloseLeaves"},
 }
 

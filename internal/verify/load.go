@@ -94,6 +94,7 @@ func (v *Verifier) loadSweep() error {
 	err = sweep.LoadAndAssign(&v.sweep, &ebpf.CollectionOptions{
 		MapReplacements: map[string]*ebpf.Map{
 			sweepMapExpectations: v.match.Expectations, sweepMapTidings: v.match.Tidings, sweepMapUntold: v.match.Untold,
+			sweepMapAwaitedSince: v.match.AwaitedSince,
 		},
 	})
 	if err != nil {

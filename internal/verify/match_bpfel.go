@@ -178,6 +178,8 @@ type matchTold struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	matchMapAwaited      = "awaited"
+	matchMapAwaitedSince = "awaited_since"
 	matchMapExpectations = "expectations"
 	matchMapFramings     = "framings"
 	matchMapHints        = "hints"
@@ -246,6 +248,8 @@ type matchProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type matchMapSpecs struct {
+	Awaited      *ebpf.MapSpec `ebpf:"awaited"`
+	AwaitedSince *ebpf.MapSpec `ebpf:"awaited_since"`
 	Expectations *ebpf.MapSpec `ebpf:"expectations"`
 	Framings     *ebpf.MapSpec `ebpf:"framings"`
 	Hints        *ebpf.MapSpec `ebpf:"hints"`
@@ -290,6 +294,8 @@ func (o *matchObjects) Close() error {
 //
 // It can be passed to loadMatchObjects or ebpf.CollectionSpec.LoadAndAssign.
 type matchMaps struct {
+	Awaited      *ebpf.Map `ebpf:"awaited"`
+	AwaitedSince *ebpf.Map `ebpf:"awaited_since"`
 	Expectations *ebpf.Map `ebpf:"expectations"`
 	Framings     *ebpf.Map `ebpf:"framings"`
 	Hints        *ebpf.Map `ebpf:"hints"`
@@ -307,6 +313,8 @@ type matchMaps struct {
 
 func (m *matchMaps) Close() error {
 	return _MatchClose(
+		m.Awaited,
+		m.AwaitedSince,
 		m.Expectations,
 		m.Framings,
 		m.Hints,

@@ -62,6 +62,9 @@ func mustExpect(tb testing.TB, v *Verifier, key matchExpectKey, e matchExpectati
 	if err := v.match.Expectations.Put(key, e); err != nil {
 		tb.Fatal(err)
 	}
+	if err := v.match.Awaited.Put(awaitedSlot(key), e.FirstNs); err != nil {
+		tb.Fatal(err)
+	}
 	if key.Hash != 0 {
 		if err := v.match.Hints.Put(hintSlot(key), key.Hash); err != nil {
 			tb.Fatal(err)

@@ -70,6 +70,15 @@ func replyKey(kind, protocol uint8, sport, dport, id uint16, hash uint32) matchE
 	}
 }
 
+// awaitedSlot is where bpf/expect.h notes that a reply to a key may come.
+func awaitedSlot(k matchExpectKey) uint32 {
+	pair := func(high, low uint32) uint64 { return uint64(high)<<32 | uint64(low) }
+	h := mix(pair(k.Src.W[0], k.Src.W[1]), pair(k.Dst.W[0], k.Dst.W[1]))
+	h = mix(h, pair(k.Src.W[2], k.Dst.W[2]))
+	h = mix(h, pair(k.Src.W[3], k.Dst.W[3]))
+	return uint32(mix(h, uint64(k.Sport)<<16|uint64(k.Dport))) % 262144
+}
+
 // hintSlot is where bpf/expect.h keeps the hint of a key.
 func hintSlot(k matchExpectKey) uint32 {
 	pair := func(a [4]uint32, i int) uint64 { return uint64(a[i])<<32 | uint64(a[i+1]) }

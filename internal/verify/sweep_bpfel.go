@@ -77,6 +77,8 @@ type sweepTold struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	sweepMapAwaited      = "awaited"
+	sweepMapAwaitedSince = "awaited_since"
 	sweepMapExpectations = "expectations"
 	sweepMapHints        = "hints"
 	sweepMapRules        = "rules"
@@ -84,6 +86,7 @@ const (
 	sweepMapTidings      = "tidings"
 	sweepMapUntold       = "untold"
 	sweepProgSweep       = "sweep"
+	sweepVarPreviousNs   = "previous_ns"
 	sweepVarTelling      = "telling"
 	sweepVarTimeoutNs    = "timeout_ns"
 )
@@ -137,6 +140,8 @@ type sweepProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type sweepMapSpecs struct {
+	Awaited      *ebpf.MapSpec `ebpf:"awaited"`
+	AwaitedSince *ebpf.MapSpec `ebpf:"awaited_since"`
 	Expectations *ebpf.MapSpec `ebpf:"expectations"`
 	Hints        *ebpf.MapSpec `ebpf:"hints"`
 	Rules        *ebpf.MapSpec `ebpf:"rules"`
@@ -149,8 +154,9 @@ type sweepMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type sweepVariableSpecs struct {
-	Telling   *ebpf.VariableSpec `ebpf:"telling"`
-	TimeoutNs *ebpf.VariableSpec `ebpf:"timeout_ns"`
+	PreviousNs *ebpf.VariableSpec `ebpf:"previous_ns"`
+	Telling    *ebpf.VariableSpec `ebpf:"telling"`
+	TimeoutNs  *ebpf.VariableSpec `ebpf:"timeout_ns"`
 }
 
 // sweepObjects contains all objects after they have been loaded into the kernel.
@@ -173,6 +179,8 @@ func (o *sweepObjects) Close() error {
 //
 // It can be passed to loadSweepObjects or ebpf.CollectionSpec.LoadAndAssign.
 type sweepMaps struct {
+	Awaited      *ebpf.Map `ebpf:"awaited"`
+	AwaitedSince *ebpf.Map `ebpf:"awaited_since"`
 	Expectations *ebpf.Map `ebpf:"expectations"`
 	Hints        *ebpf.Map `ebpf:"hints"`
 	Rules        *ebpf.Map `ebpf:"rules"`
@@ -183,6 +191,8 @@ type sweepMaps struct {
 
 func (m *sweepMaps) Close() error {
 	return _SweepClose(
+		m.Awaited,
+		m.AwaitedSince,
 		m.Expectations,
 		m.Hints,
 		m.Rules,
@@ -196,8 +206,9 @@ func (m *sweepMaps) Close() error {
 //
 // It can be passed to loadSweepObjects or ebpf.CollectionSpec.LoadAndAssign.
 type sweepVariables struct {
-	Telling   *ebpf.Variable `ebpf:"telling"`
-	TimeoutNs *ebpf.Variable `ebpf:"timeout_ns"`
+	PreviousNs *ebpf.Variable `ebpf:"previous_ns"`
+	Telling    *ebpf.Variable `ebpf:"telling"`
+	TimeoutNs  *ebpf.Variable `ebpf:"timeout_ns"`
 }
 
 // sweepPrograms contains all programs after they have been loaded into the kernel.

@@ -86,6 +86,7 @@ type Maps struct {
 	Expectations *ebpf.Map
 	Rules        *ebpf.Map
 	Hints        *ebpf.Map
+	Awaited      *ebpf.Map
 	Tidings      *ebpf.Map
 	Untold       *ebpf.Map
 }
@@ -170,7 +171,7 @@ func (o Options) check() error {
 // Maps returns the maps for inject.Options.
 func (v *Verifier) Maps() Maps {
 	return Maps{
-		Expectations: v.match.Expectations, Rules: v.match.Rules, Hints: v.match.Hints,
+		Expectations: v.match.Expectations, Rules: v.match.Rules, Hints: v.match.Hints, Awaited: v.match.Awaited,
 		Tidings: v.match.Tidings, Untold: v.match.Untold,
 	}
 }
