@@ -48,7 +48,8 @@ type hop struct {
 // mirrors its neighbour table. It sends nothing; the kernel does ARP and
 // neighbour discovery.
 type resolver struct {
-	index   int      // of the wire interface
+	index   int // of the wire interface
+	table   *neighbours
 	fixed   *[6]byte // where frames go whose destination has a route; nil: to its next hop
 	handle  *netlink.Handle
 	done    chan struct{}
@@ -66,12 +67,18 @@ func newResolver(wireIndex int, fixed *[6]byte, moved func(), resized func(mtu i
 	if err != nil {
 		return nil, fmt.Errorf("open netlink: %w", err)
 	}
+	table, err := openNeighbours(wireIndex, handle)
+	if err != nil {
+		handle.Close()
+		return nil, err
+	}
 	r := &resolver{
-		index: wireIndex, fixed: fixed, handle: handle, moved: moved, resized: resized, done: make(chan struct{}), changed: make(chan struct{}, 1),
+		index: wireIndex, table: table, fixed: fixed, handle: handle, moved: moved, resized: resized, done: make(chan struct{}), changed: make(chan struct{}, 1),
 		routes: map[netip.Addr]route{}, hops: map[netip.Addr]*hop{},
 	}
 	tables, err := r.subscribe()
 	if err != nil {
+		table.close()
 		handle.Close()
 		return nil, fmt.Errorf("watch routes and neighbours: %w", err)
 	}
@@ -81,6 +88,7 @@ func newResolver(wireIndex int, fixed *[6]byte, moved func(), resized func(mtu i
 
 func (r *resolver) close() {
 	close(r.done)
+	r.table.close()
 	r.handle.Close()
 }
 
@@ -202,12 +210,20 @@ func (r *resolver) learn(u netlink.NeighUpdate) {
 	defer r.mu.Unlock()
 	h := r.hopLocked(addr)
 	switch {
-	case u.Type == unix.RTM_NEWNEIGH && u.State&usable != 0 && len(u.HardwareAddr) == 6:
-		h.mac, h.usable, h.deadline = [6]byte(u.HardwareAddr), true, time.Time{}
-		h.fixed = u.State&(netlink.NUD_PERMANENT|netlink.NUD_NOARP) != 0
+	case u.Type == unix.RTM_NEWNEIGH && h.take(&u.Neigh):
 	case u.Type == unix.RTM_DELNEIGH || u.State&netlink.NUD_FAILED != 0:
 		h.usable = false
 	}
+}
+
+// take has the hop go where the neighbour table says, if it says where.
+func (h *hop) take(n *netlink.Neigh) bool {
+	if n.State&usable == 0 || len(n.HardwareAddr) != 6 {
+		return false
+	}
+	h.mac, h.usable, h.deadline = [6]byte(n.HardwareAddr), true, time.Time{}
+	h.fixed = n.State&(netlink.NUD_PERMANENT|netlink.NUD_NOARP) != 0
+	return true
 }
 
 // forget drops the routes, which may have changed.
@@ -264,7 +280,7 @@ func (r *resolver) neighbour(h *hop, now time.Time) (mac [6]byte, ready bool, re
 	if h.usable {
 		if !h.fixed && now.Sub(h.asked) > arpRefresh {
 			h.asked = now
-			r.ask(h.addr) // an error shows when the neighbour table says so
+			r.table.ask(h.addr) // an error shows when the neighbour table says so
 		}
 		return h.mac, true, ""
 	}
@@ -275,26 +291,18 @@ func (r *resolver) neighbour(h *hop, now time.Time) (mac [6]byte, ready bool, re
 		h.deadline = time.Time{}
 	}
 	if h.deadline.IsZero() {
+		// The table may know what we have not heard of yet. To ask for an entry
+		// that somebody has made permanent would end that.
+		if known, err := r.table.find(h.addr); err == nil && known != nil && h.take(known) {
+			return h.mac, true, ""
+		}
 		h.asked, h.deadline = now, now.Add(arpTimeout)
-		if err := r.ask(h.addr); err != nil {
+		if err := r.table.ask(h.addr); err != nil {
 			h.deadline = now
 			return mac, false, ReasonARP
 		}
 	}
 	return mac, false, reasonNoFailure
-}
-
-// ask makes the kernel find or confirm a neighbour, as if it had a packet for
-// it: by ARP, or by IPv6's neighbour discovery.
-func (r *resolver) ask(addr netip.Addr) error {
-	family := unix.AF_INET
-	if addr.Is6() {
-		family = unix.AF_INET6
-	}
-	return r.handle.NeighSet(&netlink.Neigh{
-		LinkIndex: r.index, Family: family, State: netlink.NUD_NONE,
-		Flags: netlink.NTF_USE, IP: addr.AsSlice(),
-	})
 }
 
 // lookUp asks the kernel for the route to dst.
