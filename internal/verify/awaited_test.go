@@ -33,8 +33,12 @@ func TestAwaitedUntilSwept(t *testing.T) {
 				mustEnds(t, v, ping)
 			}
 			var e matchExpectation
-			if kept := v.match.Expectations.Lookup(echoKey(pingData), &e) == nil; kept != (tt.want == steal) {
-				t.Fatalf("expectation there: %v", kept)
+			kept := v.match.Expectations.Lookup(echoKey(pingData), &e) == nil
+			if kept && tt.want == pass {
+				t.Fatal("the expectation is there")
+			}
+			if !kept && tt.want == steal {
+				t.Skip("the machine was too slow: the entry has become old enough to be deleted")
 			}
 			if got := mustMatch(t, v, reply); got != tt.want {
 				t.Errorf("action %#x, want %#x", got, tt.want)
