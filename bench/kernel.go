@@ -30,6 +30,7 @@ func kernelFigures() []kernelFigure {
 		ns("match-miss", 70, verify, "^BenchmarkMatch$/^miss-", "50x"),
 		ns("match-hit-event", 220, verify, "^BenchmarkMatch$/^hit-tcp-event$", "50x"),
 		ns("guard-insert", 240, inject, "^BenchmarkGuardInsert$", "5x"),
+		ns("guard-insert-floor", 240, inject, "^BenchmarkInsertFloor$", "5x"), // the kernel's part of it
 		{figure{Name: "memory-100000-pending", Limit: 150, Unit: "MiB, the kernel's in it"}, inject, "^BenchmarkMemory$", "MiB", "1x"},
 	}
 }
