@@ -3,6 +3,7 @@ package appliance
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"path/filepath"
 
@@ -43,7 +44,7 @@ func (p *Program) regenerate(o generateOptions) error {
 	if err != nil {
 		return err
 	}
-	return truth.WritePacket(o.out, r, ip)
+	return writeWhole(o.out, 0o644, func(w io.Writer) error { return truth.WritePacket(w, r, ip) })
 }
 
 // drawAgain draws a record's packet, and those before it.

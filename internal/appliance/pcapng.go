@@ -3,8 +3,7 @@ package appliance
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
-	"os"
+	"io"
 	"time"
 
 	"github.com/google/gopacket"
@@ -34,18 +33,12 @@ func generatedHeader(ip []byte) []byte {
 // as the interface's name. Checksums are repaired, nothing else is; packets
 // that cannot be framed are written as they are. The file appears whole or not
 // at all.
-func writeGenerated(path string, labels []string, packets [][][]byte, start time.Time) (err error) {
-	aside := path + ".part"
-	f, err := os.Create(aside)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(fmt.Errorf("write %s: %w", path, err), f.Close(), os.Remove(aside))
-		}
-	}()
-	w, err := pcapgo.NewNgWriterInterface(f, ngInterface(labels[0]), pcapgo.DefaultNgWriterOptions)
+func writeGenerated(path string, labels []string, packets [][][]byte, start time.Time) error {
+	return writeWhole(path, 0o644, func(w io.Writer) error { return writePackets(w, labels, packets, start) })
+}
+
+func writePackets(file io.Writer, labels []string, packets [][][]byte, start time.Time) error {
+	w, err := pcapgo.NewNgWriterInterface(file, ngInterface(labels[0]), pcapgo.DefaultNgWriterOptions)
 	if err != nil {
 		return err
 	}
@@ -64,13 +57,7 @@ func writeGenerated(path string, labels []string, packets [][][]byte, start time
 			at = at.Add(generatedGap)
 		}
 	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(aside, path)
+	return w.Flush()
 }
 
 func ngInterface(label string) pcapgo.NgInterface {

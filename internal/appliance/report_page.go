@@ -5,8 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -61,23 +61,16 @@ func writeModelPage(dir, against string, labels []report.Label) error {
 	})
 }
 
-// writePage writes a page aside and renames it, so that a reader never sees
-// half of it. It shows captured packets: not everybody may read it.
-func writePage(path string, m report.Model) (err error) {
-	aside, err := os.CreateTemp(filepath.Dir(path), ".unfinished-")
+// writePage writes a page. It shows captured packets: not everybody may read it.
+func writePage(path string, m report.Model) error {
+	err := writeWhole(path, 0o640, func(file io.Writer) error {
+		w := bufio.NewWriter(file)
+		return errors.Join(report.Write(w, m), w.Flush())
+	})
 	if err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(fmt.Errorf("report %s: %w", path, err), os.Remove(aside.Name()))
-		}
-	}()
-	w := bufio.NewWriter(aside)
-	if err := errors.Join(report.Write(w, m), w.Flush(), aside.Chmod(0o640), aside.Close()); err != nil {
-		return err
-	}
-	return os.Rename(aside.Name(), path)
+	return nil
 }
 
 // generatedReport is what generate --report writes.

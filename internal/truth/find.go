@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 )
 
@@ -56,16 +57,10 @@ func findIn(path string, text []byte) (*Record, error) {
 	return nil, nil
 }
 
-// WritePacket writes a record's packet to a pcapng file of its own, as it is
+// WritePacket writes a record's packet as a pcapng file of its own, as it is
 // written beside the record.
-func WritePacket(path string, r *Record, ip []byte) (err error) {
-	var w pcapng
-	aside := path + ".part"
-	if err := os.WriteFile(aside, w.append(nil, r, ip), 0o644); err != nil {
-		return err
-	}
-	if err := os.Rename(aside, path); err != nil {
-		return errors.Join(err, os.Remove(aside))
-	}
-	return nil
+func WritePacket(w io.Writer, r *Record, ip []byte) error {
+	var file pcapng
+	_, err := w.Write(file.append(nil, r, ip))
+	return err
 }
