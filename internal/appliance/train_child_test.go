@@ -160,8 +160,8 @@ func TestTrainChildOutOfMemory(t *testing.T) {
 	withoutRace(t) // the detector needs memory of its own, and ends by itself where it gets none
 	labtest.RequireRoot(t)
 	t.Setenv(asProgram, "1")
-	_, err := trainChild(t.Context(), 256<<20, endlessTraining(t, t.TempDir()), func(trainEvent) {})
-	if err == nil || err.Error() != "training: it needs more than its 256MiB of memory: raise train.max_memory" {
+	_, err := trainChild(t.Context(), 128<<20, endlessTraining(t, t.TempDir()), func(trainEvent) {})
+	if err == nil || err.Error() != "training: it needs more than its 128MiB of memory: raise train.max_memory" {
 		t.Errorf("error %v", err)
 	}
 }
