@@ -3,6 +3,7 @@ package appliance
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -92,8 +93,10 @@ func TestPauseOutlivesTheDaemon(t *testing.T) {
 		w := mustWatchWire(t)
 		d.start(t)
 		wait(t.Context(), time.Second)
-		if n := len(w.stop(t)); n > 0 {
-			t.Errorf("%s: %d packets left after the restart", how, n)
+		// The servers of conversations that the pause has cut go on speaking; with no daemon there, the addresses' owners
+		// answer them with a reset.
+		if left := slices.DeleteFunc(w.stop(t), func(s sighting) bool { return s.reset }); len(left) > 0 {
+			t.Errorf("%s: %d packets left after the restart", how, len(left))
 		}
 		if s := d.status(t); s.State != statePaused || s.Model == nil || !strings.HasPrefix(s.Line, "paused, ") {
 			t.Errorf("%s: status %q in state %s, model %+v", how, s.Line, s.State, s.Model)

@@ -16,8 +16,15 @@ import (
 
 // sighting is an IPv4 packet that left the WAN interface, whoever sent it.
 type sighting struct {
-	at time.Time // as the kernel saw it
-	to netip.Addr
+	at    time.Time // as the kernel saw it
+	to    netip.Addr
+	reset bool // a TCP reset
+}
+
+// isReset tells a TCP segment with RST from other IPv4 packets.
+func isReset(frame []byte) bool {
+	flags := 14 + 4*int(frame[14]&15) + 13
+	return frame[23] == unix.IPPROTO_TCP && flags < len(frame) && frame[flags]&4 != 0
 }
 
 // witness sees every frame on the WAN interface, by a socket of its own.
@@ -67,7 +74,7 @@ func (w *witness) watch() {
 		}
 		link, ok := from.(*unix.SockaddrLinklayer)
 		if ok && link.Pkttype == unix.PACKET_OUTGOING && n >= 34 && frame[12] == 8 && frame[13] == 0 {
-			seen = append(seen, sighting{at, netip.AddrFrom4([4]byte(frame[30:34]))})
+			seen = append(seen, sighting{at, netip.AddrFrom4([4]byte(frame[30:34])), isReset(frame[:n])})
 		}
 	}
 }

@@ -139,7 +139,7 @@ func TestDisorder(t *testing.T) {
 	labels := defaultLabels()
 	labels[web].Contains = siteText
 	n := &network{labels: labels, servers: servers, clients: clients}
-	const timeout = 5 * time.Second
+	const timeout = 12 * time.Second // half a megabyte took 6 s, of which each loss is 0.2 s and more
 	n.open(t, verify.Options{Interface: "wan0", Labels: labels, Timeout: timeout},
 		inject.Options{Wire: "wan0", Allow: []netip.Prefix{netip.MustParsePrefix(serverNet)}, Timeout: timeout})
 	startSystemServers(t, n.servers, webServer)
