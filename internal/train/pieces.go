@@ -3,6 +3,8 @@ package train
 import (
 	"math"
 	"slices"
+
+	"pacgan-appliance/internal/model"
 )
 
 // piece is a part of a part: of all packets the bytes that belong together.
@@ -155,7 +157,7 @@ func lengthPrefix(rows [][]byte) (best prefix) {
 func delimited(rows [][]byte) (fields []piece) {
 	var delimiters []byte
 	for _, b := range rows[0] {
-		if !alphanumeric(b) {
+		if !model.InToken(b) {
 			delimiters = append(delimiters, b)
 		}
 	}
@@ -163,7 +165,7 @@ func delimited(rows [][]byte) (fields []piece) {
 	for _, row := range rows {
 		at := 0
 		for i, d := range delimiters {
-			n := slices.IndexFunc(row[at:], func(b byte) bool { return !alphanumeric(b) })
+			n := slices.IndexFunc(row[at:], func(b byte) bool { return !model.InToken(b) })
 			if n < 0 || row[at+n] != d || d < ' ' && d != '\r' && d != '\n' || d > '~' {
 				return nil
 			}
@@ -171,7 +173,7 @@ func delimited(rows [][]byte) (fields []piece) {
 			fields[2*i+1].rows = append(fields[2*i+1].rows, row[at+n:at+n+1])
 			at += n + 1
 		}
-		if slices.ContainsFunc(row[at:], func(b byte) bool { return !alphanumeric(b) }) {
+		if slices.ContainsFunc(row[at:], func(b byte) bool { return !model.InToken(b) }) {
 			return nil
 		}
 		fields[2*len(delimiters)].rows = append(fields[2*len(delimiters)].rows, row[at:])
@@ -180,10 +182,6 @@ func delimited(rows [][]byte) (fields []piece) {
 		fields[i].fixed = sameLength(fields[i].rows)
 	}
 	return slices.DeleteFunc(fields, func(f piece) bool { return f.fixed && len(f.rows[0]) == 0 })
-}
-
-func alphanumeric(b byte) bool {
-	return '0' <= b && b <= '9' || 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z'
 }
 
 // plainCost is the length of the briefest description of rows as one field.

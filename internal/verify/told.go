@@ -113,16 +113,14 @@ func bootTime() time.Time {
 	var best time.Time
 	least := time.Duration(math.MaxInt64)
 	for range 3 {
-		before := monotonic()
+		before := ktime.Now()
 		now := time.Now()
-		if took := monotonic() - before; took < least {
+		if took := ktime.Now() - before; took < least {
 			least, best = took, now.Round(0).Add(-before-took/2)
 		}
 	}
 	return best
 }
-
-func monotonic() time.Duration { return ktime.Now() }
 
 // toldOf reads the kernel's struct told.
 func (v *Verifier) toldOf(raw []byte) (Told, bool) {
