@@ -1,0 +1,54 @@
+// Package fleettest gives tests a NATS server with JetStream of their own.
+package fleettest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"pacgan-appliance/internal/fleet"
+)
+
+// startLimit is for a busy machine.
+const startLimit = time.Minute
+
+// Server runs a server on loopback that lets everybody in, keeps its files in dir, and ends with the test. Port 0 is any;
+// the same port and dir again are the server that comes back.
+func Server(tb testing.TB, dir string, port int) *server.Server {
+	tb.Helper()
+	if port == 0 {
+		port = server.RANDOM_PORT
+	}
+	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: dir, SyncAlways: true, NoSigs: true, NoLog: true})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s.Start()
+	tb.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	if !s.ReadyForConnections(startLimit) {
+		tb.Fatal("NATS server: not ready for connections")
+	}
+	return s
+}
+
+// Hub is Server with the fleet's streams and buckets, and a connection of the hub's.
+func Hub(tb testing.TB, gateways ...string) (*server.Server, jetstream.JetStream) {
+	tb.Helper()
+	s := Server(tb, tb.TempDir(), 0)
+	c, err := nats.Connect(s.ClientURL())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(c.Close)
+	js, err := jetstream.New(c)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := fleet.Setup(tb.Context(), js, fleet.Bounds{TruthBytes: 1 << 30, DataBytes: 1 << 28, ModelBytes: 1 << 28, Replicas: 1}, gateways); err != nil {
+		tb.Fatal(err)
+	}
+	return s, js
+}

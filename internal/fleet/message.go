@@ -1,0 +1,122 @@
+package fleet
+
+import "time"
+
+// Role is what a member does.
+type Role string
+
+// The roles.
+const (
+	Gateway Role = "gateway" // captures, injects, verifies
+	Trainer Role = "trainer" // trains for gateways
+	Hub     Role = "hub"
+)
+
+// Beat is what a member says of itself, in [BeatBucket].
+type Beat struct {
+	Name    string    `json:"name"`
+	Role    Role      `json:"role"`
+	Version string    `json:"version"` // of the program
+	Time    time.Time `json:"time"`
+	State   string    `json:"state"`  // of a gateway web.State, of a trainer "idle" or "training"
+	Status  string    `json:"status"` // one line for a person
+
+	// Of a gateway.
+	Rate    float64     `json:"rate,omitempty"` // packets per second asked for
+	OnWire  uint64      `json:"on_wire,omitempty"`
+	Labels  []LabelBeat `json:"labels,omitempty"`
+	Model   string      `json:"model,omitempty"` // in use: its directory's name
+	ModelAt time.Time   `json:"model_at,omitzero"`
+	// ModelSHA256 is that of its generator, which is the same wherever the model is.
+	ModelSHA256 string     `json:"model_sha256,omitempty"`
+	Applied     uint64     `json:"applied,omitempty"` // revision of the Desired in force
+	Refused     *Refusal   `json:"refused,omitempty"` // of a later one, and why; nil: none
+	Tried       *Tried     `json:"tried,omitempty"`   // what became of the last Desired.Model; nil: none was asked for
+	Spool       SpoolBeat  `json:"spool,omitzero"`
+	Sensors     []IDSScore `json:"sensors,omitempty"`
+}
+
+// LabelBeat is what became of one label's packets since the counts began.
+type LabelBeat struct {
+	Name      string `json:"name"`
+	Generated uint64 `json:"generated"`
+	Inflight  uint64 `json:"inflight"`
+	Answered  uint64 `json:"answered"`
+	Unasked   uint64 `json:"unasked,omitempty"`
+}
+
+// Refusal is a revision of what is desired that a gateway did not take, as a whole.
+type Refusal struct {
+	Revision uint64 `json:"revision"`
+	Reason   string `json:"reason"` // one line
+}
+
+// Tried is what a gateway made of a model that it was to take.
+type Tried struct {
+	SHA256   string `json:"sha256"`   // of the model's object
+	Promoted bool   `json:"promoted"` // it is in use, or was; else it was refused or kept aside
+	Reason   string `json:"reason"`   // one line
+}
+
+// SpoolBeat is what of its truth a gateway has still to hand over.
+type SpoolBeat struct {
+	Bytes int64  `json:"bytes"` // written and not yet with the hub
+	Sent  uint64 `json:"sent"`  // records that the hub has acknowledged since the start
+	Lost  uint64 `json:"lost"`  // bytes that were removed for room before the hub had them
+}
+
+// IDSScore is what a gateway's sensor made of one label.
+type IDSScore struct {
+	Sensor    string `json:"sensor"`
+	Label     string `json:"label"`
+	Malicious bool   `json:"malicious"`
+	Flows     uint64 `json:"flows"`   // that the sensor can have seen
+	Alerted   uint64 `json:"alerted"` // of them
+}
+
+// Desired is what a gateway ought to do. It has revisions: those of its key in [DesiredBucket].
+type Desired struct {
+	// Config is TOML in the language of config.toml, with [safety], [inject], [train] and [[label]] alone, laid over the
+	// gateway's own file. Its safety may only narrow the gateway's own.
+	Config string `json:"config,omitempty"`
+	// Model is the SHA-256 of the object in ModelBucket that is to be tried, and used if it is as good; "": none is asked for.
+	Model string `json:"model,omitempty"`
+	// Back: use Model again without a trial, since the one after it failed elsewhere.
+	Back bool `json:"back,omitempty"`
+}
+
+// Work asks for a training.
+type Work struct {
+	ID      string    `json:"id"` // UUID
+	Gateway string    `json:"gateway"`
+	Time    time.Time `json:"time"`
+	Why     string    `json:"why"`  // one line for a person
+	Data    string    `json:"data"` // SHA-256 of the dataset in the gateway's bucket
+	// Recipe, labels and seed are those of "train".
+	Recipe string   `json:"recipe"`
+	Labels []string `json:"labels"`
+	Seed   uint64   `json:"seed"`
+}
+
+// Candidate announces the model that came of a Work, or that none did.
+type Candidate struct {
+	Work    string    `json:"work"`
+	Gateway string    `json:"gateway"` // whose data it learned
+	Trainer string    `json:"trainer"`
+	Time    time.Time `json:"time"`
+	Model   string    `json:"model,omitempty"` // SHA-256 of the object in ModelBucket
+	Error   string    `json:"error,omitempty"` // why there is none, one line
+}
+
+// Control tells gateways to do something now.
+type Control struct {
+	Action string `json:"action"` // "pause" or "resume"
+	By     string `json:"by"`     // who asked, for the log
+}
+
+// ControlReply is a gateway's answer: Message, or Error and nothing has changed.
+type ControlReply struct {
+	Gateway string `json:"gateway"`
+	Message string `json:"message,omitempty"`
+	Error   string `json:"error,omitempty"`
+}

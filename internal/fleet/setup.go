@@ -1,0 +1,58 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Bounds say how much a hub keeps.
+type Bounds struct {
+	TruthBytes int64 // of truth records; the oldest go first
+	DataBytes  int64 // of one gateway's datasets
+	ModelBytes int64
+	Replicas   int // 1, or 3 on a cluster
+}
+
+// workAck is how long a trainer may say nothing before its work goes to another.
+const workAck = 30 * time.Second
+
+// Setup makes streams and buckets as members expect them, or changes those that are there. It is for the hub, which alone
+// may do so.
+func Setup(ctx context.Context, js jetstream.JetStream, b Bounds, gateways []string) error {
+	for _, c := range []jetstream.StreamConfig{
+		{Name: TruthStream, Subjects: []string{TruthSubject("*")}, MaxBytes: b.TruthBytes, Compression: jetstream.S2Compression, AllowDirect: true},
+		{Name: WorkStream, Subjects: []string{WorkSubject("*")}, Retention: jetstream.WorkQueuePolicy, MaxMsgsPerSubject: 1, MaxAge: 24 * time.Hour},
+		{Name: CandidateStream, Subjects: []string{CandidateSubject("*")}, MaxMsgsPerSubject: 100, AllowDirect: true},
+	} {
+		c.Storage, c.Replicas = jetstream.FileStorage, b.Replicas
+		if _, err := js.CreateOrUpdateStream(ctx, c); err != nil {
+			return fmt.Errorf("make stream %s: %w", c.Name, err)
+		}
+	}
+	trainers := jetstream.ConsumerConfig{Durable: WorkConsumer, AckPolicy: jetstream.AckExplicitPolicy, AckWait: workAck, MaxDeliver: 3, Replicas: b.Replicas}
+	if _, err := js.CreateOrUpdateConsumer(ctx, WorkStream, trainers); err != nil {
+		return fmt.Errorf("make consumer %s: %w", WorkConsumer, err)
+	}
+	for _, c := range []jetstream.KeyValueConfig{
+		{Bucket: DesiredBucket, History: 10, Replicas: b.Replicas},
+		{Bucket: BeatBucket, History: 1, Replicas: b.Replicas},
+	} {
+		if _, err := js.CreateOrUpdateKeyValue(ctx, c); err != nil {
+			return fmt.Errorf("make bucket %s: %w", c.Bucket, err)
+		}
+	}
+	objects := []jetstream.ObjectStoreConfig{{Bucket: ModelBucket, MaxBytes: b.ModelBytes}}
+	for _, g := range gateways {
+		objects = append(objects, jetstream.ObjectStoreConfig{Bucket: DataBucket(g), MaxBytes: b.DataBytes})
+	}
+	for _, c := range objects {
+		c.Replicas = b.Replicas
+		if _, err := js.CreateOrUpdateObjectStore(ctx, c); err != nil {
+			return fmt.Errorf("make object store %s: %w", c.Bucket, err)
+		}
+	}
+	return nil
+}
