@@ -29,6 +29,8 @@ const (
 	DesiredBucket = "pacgan-desired"
 	// BeatBucket holds each member's last [Beat] by its name.
 	BeatBucket = "pacgan-beat"
+	// RolloutBucket holds what became of each candidate: a [Rollout] by its Work's ID. Only the hub writes.
+	RolloutBucket = "pacgan-rollout"
 	// ModelBucket is the object store of models, by their content's hash: trainers write.
 	ModelBucket = "pacgan-models"
 )

@@ -81,8 +81,12 @@ type Desired struct {
 	Config string `json:"config,omitempty"`
 	// Model is the SHA-256 of the object in ModelBucket that is to be tried, and used if it is as good; "": none is asked for.
 	Model string `json:"model,omitempty"`
-	// Back: use Model again without a trial, since the one after it failed elsewhere.
-	Back bool `json:"back,omitempty"`
+	// Work is the ID of the Work that Model came of, or that came to nothing: Error says why.
+	Work  string `json:"work,omitempty"`
+	Error string `json:"error,omitempty"` // one line
+	// Back: Model has failed since; whoever uses it uses again, without a trial, what it used before. Why says how it failed.
+	Back bool   `json:"back,omitempty"`
+	Why  string `json:"why,omitempty"` // one line
 }
 
 // Work asks for a training.
@@ -96,6 +100,15 @@ type Work struct {
 	Recipe string   `json:"recipe"`
 	Labels []string `json:"labels"`
 	Seed   uint64   `json:"seed"`
+	// RenewSecrets, Since and Least are its --renew-secrets, --since (zero: all that was captured) and --least.
+	RenewSecrets bool      `json:"renew_secrets,omitempty"`
+	Since        time.Time `json:"since,omitzero"`
+	Least        int       `json:"least,omitempty"`
+}
+
+// TrainerReply says which trainer is there.
+type TrainerReply struct {
+	Trainer string `json:"trainer"`
 }
 
 // Candidate announces the model that came of a Work, or that none did.
@@ -106,6 +119,43 @@ type Candidate struct {
 	Time    time.Time `json:"time"`
 	Model   string    `json:"model,omitempty"` // SHA-256 of the object in ModelBucket
 	Error   string    `json:"error,omitempty"` // why there is none, one line
+}
+
+// RolloutState is how far a candidate is.
+type RolloutState string
+
+// The states, in their order; the last four are ends.
+const (
+	RolloutFirst    RolloutState = "first"    // the gateway whose data it learned tries it
+	RolloutWatch    RolloutState = "watch"    // that gateway uses it, and its success is watched
+	RolloutAll      RolloutState = "all"      // the other gateways that have its labels try it, and all are watched
+	RolloutPromoted RolloutState = "promoted" // it is in use wherever it was not refused
+	RolloutRefused  RolloutState = "refused"  // by the first
+	RolloutBack     RolloutState = "back"     // it failed after it was promoted
+	RolloutFailed   RolloutState = "failed"   // there is no model to try
+)
+
+// Ended reports a state that is followed by none.
+func (s RolloutState) Ended() bool {
+	return s == RolloutPromoted || s == RolloutRefused || s == RolloutBack || s == RolloutFailed
+}
+
+// Rollout is what becomes of a candidate, in [RolloutBucket].
+type Rollout struct {
+	Candidate
+	State    RolloutState     `json:"state"`
+	Since    time.Time        `json:"since"`  // when the state began
+	Reason   string           `json:"reason"` // one line: of an end, why; else what is waited for
+	Labels   []string         `json:"labels,omitempty"`
+	Gateways []RolloutGateway `json:"gateways,omitempty"` // that were asked, the first one first
+}
+
+// RolloutGateway is how a gateway stands to a candidate.
+type RolloutGateway struct {
+	Name  string      `json:"name"`
+	Tried *Tried      `json:"tried,omitempty"` // nil: it has not answered yet
+	Asked []LabelBeat `json:"asked,omitempty"` // its counts when it was asked
+	Took  []LabelBeat `json:"took,omitempty"`  // its counts when it had promoted the model
 }
 
 // Control tells gateways to do something now.

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -13,11 +14,15 @@ type Bounds struct {
 	TruthBytes int64 // of truth records; the oldest go first
 	DataBytes  int64 // of one gateway's datasets
 	ModelBytes int64
-	Replicas   int // 1, or 3 on a cluster
+	Replicas   int           // 1, or 3 on a cluster
+	WorkAck    time.Duration // how long a trainer may say nothing before its work goes to another; 0: 30 s
 }
 
-// workAck is how long a trainer may say nothing before its work goes to another.
+// workAck is Bounds.WorkAck where that is 0.
 const workAck = 30 * time.Second
+
+// rolloutKept is how long is known what became of a candidate.
+const rolloutKept = 30 * 24 * time.Hour
 
 // Setup makes streams and buckets as members expect them, or changes those that are there. It is for the hub, which alone
 // may do so.
@@ -32,13 +37,14 @@ func Setup(ctx context.Context, js jetstream.JetStream, b Bounds, gateways []str
 			return fmt.Errorf("make stream %s: %w", c.Name, err)
 		}
 	}
-	trainers := jetstream.ConsumerConfig{Durable: WorkConsumer, AckPolicy: jetstream.AckExplicitPolicy, AckWait: workAck, MaxDeliver: 3, Replicas: b.Replicas}
+	trainers := jetstream.ConsumerConfig{Durable: WorkConsumer, AckPolicy: jetstream.AckExplicitPolicy, AckWait: cmp.Or(b.WorkAck, workAck), MaxDeliver: 3, Replicas: b.Replicas}
 	if _, err := js.CreateOrUpdateConsumer(ctx, WorkStream, trainers); err != nil {
 		return fmt.Errorf("make consumer %s: %w", WorkConsumer, err)
 	}
 	for _, c := range []jetstream.KeyValueConfig{
 		{Bucket: DesiredBucket, History: 10, Replicas: b.Replicas},
 		{Bucket: BeatBucket, History: 1, Replicas: b.Replicas},
+		{Bucket: RolloutBucket, History: 1, TTL: rolloutKept, Replicas: b.Replicas},
 	} {
 		if _, err := js.CreateOrUpdateKeyValue(ctx, c); err != nil {
 			return fmt.Errorf("make bucket %s: %w", c.Bucket, err)
