@@ -10,6 +10,7 @@ import (
 	"pacgan-appliance/internal/model"
 	"pacgan-appliance/internal/packet"
 	"pacgan-appliance/internal/truth"
+	"pacgan-appliance/internal/wholefile"
 )
 
 // defaultTruth is where a daemon of the shipped config keeps its record.
@@ -44,7 +45,7 @@ func (p *Program) regenerate(o generateOptions) error {
 	if err != nil {
 		return err
 	}
-	return writeWhole(o.out, 0o644, func(w io.Writer) error { return truth.WritePacket(w, r, ip) })
+	return wholefile.Write(o.out, 0o644, func(w io.Writer) error { return truth.WritePacket(w, r, ip) })
 }
 
 // drawAgain draws a record's packet, and those before it.

@@ -71,12 +71,13 @@ var mayImport = map[string][]string{
 	"internal/sgemm":       {},
 	"internal/systemtest":  {},
 	"internal/tail":        {},
-	"internal/train":       {"internal/encoding", "internal/model", "internal/sgemm", "internal/vec"},
+	"internal/train":       {"internal/encoding", "internal/model", "internal/sgemm", "internal/vec", "internal/wholefile"},
 	"internal/truth":       {"internal/packet"},
 	"internal/vec":         {},
 	"internal/verify":      {"internal/hook", "internal/ktime", "internal/packet", "internal/ring", "internal/wilson"},
-	"internal/web":         {"internal/chart", "internal/encoding", "internal/score", "internal/verify"},
+	"internal/web":         {"internal/chart", "internal/encoding", "internal/score", "internal/verify", "internal/wholefile"},
 	"internal/web/webtest": {},
+	"internal/wholefile":   {},
 	"internal/wilson":      {},
 }
 

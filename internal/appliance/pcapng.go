@@ -11,6 +11,7 @@ import (
 	"github.com/google/gopacket/pcapgo"
 
 	"pacgan-appliance/internal/packet"
+	"pacgan-appliance/internal/wholefile"
 )
 
 // generatedGap is the time between two packets in a file of generated ones:
@@ -34,7 +35,7 @@ func generatedHeader(ip []byte) []byte {
 // that cannot be framed are written as they are. The file appears whole or not
 // at all.
 func writeGenerated(path string, labels []string, packets [][][]byte, start time.Time) error {
-	return writeWhole(path, 0o644, func(w io.Writer) error { return writePackets(w, labels, packets, start) })
+	return wholefile.Write(path, 0o644, func(w io.Writer) error { return writePackets(w, labels, packets, start) })
 }
 
 func writePackets(file io.Writer, labels []string, packets [][][]byte, start time.Time) error {

@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 
 	"pacgan-appliance/internal/score"
+	"pacgan-appliance/internal/wholefile"
 )
 
 // LabReport is what `lab --json` writes: a contract, to which fields may be
@@ -44,13 +45,13 @@ type RTTMillis struct {
 	P99 float64 `json:"p99"`
 }
 
-// writeJSON writes v to path, by writeWhole.
+// writeJSON writes v to path, by wholefile.Write.
 func writeJSON(path string, v any) error {
 	b, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	return writeWhole(path, 0o644, func(w io.Writer) error {
+	return wholefile.Write(path, 0o644, func(w io.Writer) error {
 		_, err := w.Write(append(b, '\n'))
 		return err
 	})

@@ -16,6 +16,7 @@ import (
 	"pacgan-appliance/internal/quality"
 	"pacgan-appliance/internal/report"
 	"pacgan-appliance/internal/train"
+	"pacgan-appliance/internal/wholefile"
 )
 
 // pageFile is, in a model's directory, what is known of it as a page for
@@ -63,7 +64,7 @@ func writeModelPage(dir, against string, labels []report.Label) error {
 
 // writePage writes a page. It shows captured packets: not everybody may read it.
 func writePage(path string, m report.Model) error {
-	err := writeWhole(path, 0o640, func(file io.Writer) error {
+	err := wholefile.Write(path, 0o640, func(file io.Writer) error {
 		w := bufio.NewWriter(file)
 		return errors.Join(report.Write(w, m), w.Flush())
 	})

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"pacgan-appliance/internal/model"
+	"pacgan-appliance/internal/wholefile"
 )
 
 // The state of a training lies in its checkpoint directory in one safetensors file, which is replaced as a whole:
@@ -156,26 +158,10 @@ func (r *run) save(rec recipe) error {
 }
 
 // writeState replaces the state file, so that at any moment the old one or the new one is there.
-func writeState(dir string, tensors []model.Tensor) (err error) {
-	aside, err := os.CreateTemp(dir, ".unfinished-")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, aside.Close(), os.Remove(aside.Name()))
-		}
-	}()
-	if err := model.WriteTensors(aside, map[string]string{"format": stateFormat, "version": stateVersion}, tensors); err != nil {
-		return err
-	}
-	if err := aside.Sync(); err != nil {
-		return err
-	}
-	if err := os.Rename(aside.Name(), filepath.Join(dir, stateFile)); err != nil {
-		return err
-	}
-	return aside.Close()
+func writeState(dir string, tensors []model.Tensor) error {
+	return wholefile.Write(filepath.Join(dir, stateFile), 0o600, func(w io.Writer) error {
+		return model.WriteTensors(w, map[string]string{"format": stateFormat, "version": stateVersion}, tensors)
+	})
 }
 
 // claim prepares the checkpoint directory for a training that begins: one that another has left unfinished is not

@@ -7,8 +7,9 @@ import (
 	"hash/fnv"
 	"io"
 	"os"
-	"path/filepath"
 	"time"
+
+	"pacgan-appliance/internal/wholefile"
 )
 
 // The file: a page with magic and version, then for each of Spans a ring of
@@ -35,22 +36,7 @@ func createHistory(path string) error {
 	image := make([]byte, historySize())
 	copy(image, historyMagic)
 	binary.LittleEndian.PutUint32(image[len(historyMagic):], historyVersion)
-	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(file.Name()) // after the rename there is nothing to remove
-	_, err = file.Write(image)
-	if err == nil {
-		err = file.Sync()
-	}
-	if closing := file.Close(); err == nil {
-		err = closing
-	}
-	if err != nil {
-		return err
-	}
-	return os.Rename(file.Name(), path)
+	return wholefile.Write(path, 0o600, func(w io.Writer) error { _, err := w.Write(image); return err })
 }
 
 // readHistory reads the file's image and wipes records that are torn.
