@@ -2,6 +2,7 @@ package appliance
 
 import (
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -12,10 +13,13 @@ import (
 // configLoader reads configs and compiles their filters, so that a fault of
 // either names its line.
 func configLoader() config.Loader {
-	return config.Loader{CheckFilter: func(filter string) error {
-		_, err := capture.Compile(filter)
-		return err
-	}}
+	return config.Loader{
+		HostName: os.Hostname,
+		CheckFilter: func(filter string) error {
+			_, err := capture.Compile(filter)
+			return err
+		},
+	}
 }
 
 const (

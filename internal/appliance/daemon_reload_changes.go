@@ -48,6 +48,7 @@ func settings() []setting {
 		{"truth.packets", false, func(c config.Config) any { return c.Truth.Packets }},
 		{"web.listen", false, func(c config.Config) any { return c.Web.Listen }},
 		{"ids", false, func(c config.Config) any { return c.IDS }},
+		{"fleet", false, func(c config.Config) any { return c.Fleet }},
 		{"log.level", true, func(c config.Config) any { return c.Log.Level }},
 	}
 }

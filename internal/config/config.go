@@ -21,6 +21,7 @@ type Config struct {
 	Truth   Truth
 	Web     Web
 	IDS     []IDS // in the file's order
+	Fleet   Fleet
 	Log     Log
 }
 
@@ -133,6 +134,7 @@ func Default() Config {
 		State:   State{Dir: "/var/lib/pacgan-appliance", MaxBytes: 2 << 30},
 		Truth:   Truth{Enabled: true, MaxBytes: 1 << 30, Packets: true},
 		Web:     Web{Listen: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 9746)},
+		Fleet:   Fleet{Train: FleetTrainFleet},
 		Log:     Log{Level: LogInfo},
 	}
 }

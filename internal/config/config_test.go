@@ -56,13 +56,21 @@ func TestShippedFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A sensor is shown, but there is none: its lines are comments.
-	withSensor := regexp.MustCompile(`(?m)^# (\[\[ids\]\]|(?:name|kind|path|silence) = )`).ReplaceAllString(string(data), "$1")
+	// A sensor and a fleet are shown, but there is none: their lines are comments.
+	withSensor := regexp.MustCompile(`(?m)^# (\[\[ids\]\]|\[fleet\]|[a-z]+ = )`).ReplaceAllString(string(data), "$1")
+	shown, err := Loader{HostName: func() (string, error) { return "Gate-7.example", nil }}.Parse(path, []byte(withSensor))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fleet := Fleet{URL: "tls://hub.example:4222", Name: "gate-7", Key: "/etc/pacgan-appliance/fleet.nk", CA: "/etc/pacgan-appliance/fleet.crt", Train: FleetTrainFleet}
+	if diff := cmp.Diff(fleet, shown.Fleet, compare()); diff != "" {
+		t.Errorf("the fleet of config.toml (-want +got):\n%s", diff)
+	}
 	sensor := []IDS{{Name: "suricata", Kind: IDSSuricata, Path: "/var/log/suricata/eve.json", Silence: defaultSilence}}
-	if diff := cmp.Diff(sensor, mustParse(t, withSensor).IDS); diff != "" {
+	if diff := cmp.Diff(sensor, shown.IDS); diff != "" {
 		t.Errorf("the sensor of config.toml against the defaults (-want +got):\n%s", diff)
 	}
-	shown := locate(withSensor).lines
+	lines := locate(withSensor).lines
 	for _, section := range known("") {
 		if section == "label" {
 			continue // its keys are explained above the tables
@@ -72,7 +80,7 @@ func TestShippedFile(t *testing.T) {
 			if several(section) {
 				table += "[0]"
 			}
-			if _, ok := shown[table+"."+key]; !ok {
+			if _, ok := lines[table+"."+key]; !ok {
 				t.Errorf("config.toml does not show %s.%s", section, key)
 			}
 		}
@@ -137,6 +145,13 @@ name = "edge"
 kind = "suricata"
 path = "/var/log/eve.json"
 silence = "1m"
+[fleet]
+url = "nats://10.0.0.1:4222, nats://10.0.0.2:4222"
+name = "lab-a"
+key = "/etc/fleet.nk"
+ca = "/etc/fleet.crt"
+trust = ["UAR3YVERFQPG5EWEVBUCLSDH4J773RKVX755IJCPC6RGVP7752LF22PY"]
+train = "self"
 [log]
 level = "debug"
 `
@@ -161,7 +176,9 @@ func everyKeyConfig() Config {
 		Truth:   Truth{Enabled: true, Dir: "/srv/truth", MaxBytes: 8 << 20},
 		Web:     Web{Listen: netip.MustParseAddrPort("[::1]:80")},
 		IDS:     []IDS{{Name: "edge", Kind: IDSSuricata, Path: "/var/log/eve.json", Silence: time.Minute}},
-		Log:     Log{Level: LogDebug},
+		Fleet: Fleet{URL: "nats://10.0.0.1:4222, nats://10.0.0.2:4222", Name: "lab-a", Key: "/etc/fleet.nk", CA: "/etc/fleet.crt",
+			Trust: []string{"UAR3YVERFQPG5EWEVBUCLSDH4J773RKVX755IJCPC6RGVP7752LF22PY"}, Train: FleetTrainSelf},
+		Log: Log{Level: LogDebug},
 	}
 }
 

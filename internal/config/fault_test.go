@@ -44,7 +44,7 @@ config.toml:3: label 1: name 5: must be a string in quotes
 config.toml:4: unknown key "nmae" in [[label]]: known are name, filter, answer, accept, contains, malicious, share
 config.toml:4: label 2: name is missing: 1 to 32 of a-z, 0-9 and "-"`},
 		{"unknown section", minimal + "[safty]\nallow = []\n", `
-config.toml:7: unknown section "safty": known are gateway, safety, capture, label, train, inject, state, truth, web, ids, log`},
+config.toml:7: unknown section "safty": known are gateway, safety, capture, label, train, inject, state, truth, web, ids, fleet, log`},
 		{"unknown key", minimal + "[train]\nrecipie = \"gan\"\n", `
 config.toml:8: unknown key "recipie" in [train]: known are schedule, min_packets, new_packets, recipe, max_memory, max_memorised, renew_secrets`},
 		{"unknown key in the second label", minimal + "\n[[label]]\nname = \"a\"\nfiltre = \"ip\"\nfilter = \"ip\"\n", `
@@ -183,6 +183,25 @@ config.toml:10: ids "a": the name is taken by line 8`},
 config.toml:9: [[ids]]: needs truth.enabled = true, which alerts are joined with`},
 		{"one section for several sensors", minimal + "[ids]\neve = \"\"\n", `
 config.toml:7: ids {...}: must be a section, [[ids]]`},
+		{"fleet", minimal + `[fleet]
+url = "http://hub:4222"
+name = "Lab.A"
+key = "fleet.nk"
+ca = 5
+trust = ["AAR3YVERFQPG5EWEVBUCLSDH4J773RKVX755IJCPC6RGVP7752LF364H", 7]
+train = "both"
+`, `
+config.toml:8: fleet.url "http://hub:4222": must be a NATS server such as "tls://hub.example:4222", or several by commas
+config.toml:9: fleet.name "Lab.A": must be 1 to 32 of a-z, 0-9 and "-", with a letter or digit at both ends, and not "all"
+config.toml:10: fleet.key "fleet.nk": must be a path from the root, beginning with /
+config.toml:11: fleet.ca 5: must be a string in quotes
+config.toml:12: fleet.trust "AAR3YVERFQPG5EWEVBUCLSDH4J773RKVX755IJCPC6RGVP7752LF364H": must be the public NKey of a user, which begins with U: ` + "`pacgan-appliance hub init`" + ` prints a trainer's
+config.toml:12: fleet.trust 7: must be a string in quotes
+config.toml:13: fleet.train "both": must be one of fleet, self`},
+		{"a fleet with a password", minimal + "[fleet]\nurl = \"nats://a:4222,nats://me:secret@b:4222\"\nname = \"all\"\ntrust = \"U\"\n", `
+config.toml:8: fleet.url "nats://a:4222,nats://me:secret@b:4222": holds a user or a password, which others can read here: name a file in fleet.key
+config.toml:9: fleet.name "all": must be 1 to 32 of a-z, 0-9 and "-", with a letter or digit at both ends, and not "all"
+config.toml:10: fleet.trust "U": must be a list of public NKeys of users, each beginning with U`},
 		{"sizes", minimal + "[state]\nmax_bytes = true\n", `
 config.toml:8: state.max_bytes true: must be a size such as "2GiB"`},
 		{"size without a unit", minimal + "[state]\nmax_bytes = \"2\"\n", `
@@ -234,6 +253,24 @@ func TestFilterCheck(t *testing.T) {
 	}
 	if _, err := loader.Parse("config.toml", []byte(minimal)); err != nil {
 		t.Errorf("a right filter: %v", err)
+	}
+}
+
+// TestFleetName: the machine's name is taken where the file has none, if it can be.
+func TestFleetName(t *testing.T) {
+	const prefix = "config.toml:7: fleet.name is missing, "
+	for host, want := range map[string]string{
+		"gate": "gate", "Gate-7.lab.example": "gate-7", strings.Repeat("x", 31) + "-y": strings.Repeat("x", 31), "-a-": "a",
+		"": prefix, "all": prefix, "lab_a": prefix, ".lan": prefix,
+	} {
+		c, err := Loader{HostName: func() (string, error) { return host, nil }}.Parse("config.toml", []byte(minimal+"[fleet]\nurl = \"nats://a\"\n"))
+		if got := c.Fleet.Name; err == nil && got != want || err != nil && (want != prefix || !strings.HasPrefix(err.Error(), prefix)) {
+			t.Errorf("host %q: %q, %v; want %q", host, got, err, want)
+		}
+	}
+	_, err := Parse("config.toml", []byte(minimal+"[fleet]\nurl = \"nats://a\"\nname = \"\"\n"))
+	if err == nil || !strings.HasPrefix(err.Error(), prefix) {
+		t.Errorf("without a host's name: %v", err)
 	}
 }
 

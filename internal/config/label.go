@@ -83,10 +83,10 @@ func (p *parser) filter(v any) (string, error) {
 	if strings.TrimSpace(s) == "" {
 		return "", errors.New(`must be a tcpdump expression, such as "udp dst port 53"`)
 	}
-	if p.checkFilter == nil {
+	if p.CheckFilter == nil {
 		return s, nil
 	}
-	return s, p.checkFilter(s)
+	return s, p.CheckFilter(s)
 }
 
 // accept reads what counts as answered, which DNS and HTTP mean differently:

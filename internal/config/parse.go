@@ -13,6 +13,8 @@ type Loader struct {
 	// CheckFilter, if given, says what is wrong with a label's filter; its
 	// error becomes a fault with the filter's line.
 	CheckFilter func(filter string) error
+	// HostName, if given, is the default of fleet.name.
+	HostName func() (string, error)
 }
 
 // Load reads and checks the file at path. The error is a Faults unless the
@@ -38,7 +40,7 @@ func (l Loader) Load(path string) (Config, error) {
 
 // Parse is like the package's Parse, with the Loader's checks.
 func (l Loader) Parse(name string, data []byte) (Config, error) {
-	p := parser{file: name, checkFilter: l.CheckFilter, config: Default()}
+	p := parser{file: name, Loader: l, config: Default()}
 	if r, ok := p.decode(string(data)); ok {
 		p.read(r)
 	}
@@ -50,11 +52,11 @@ func (l Loader) Parse(name string, data []byte) (Config, error) {
 
 // parser turns one raw into a Config, collecting faults.
 type parser struct {
-	file        string
-	checkFilter func(string) error
-	pos         positions
-	config      Config
-	faults      Faults
+	Loader
+	file   string
+	pos    positions
+	config Config
+	faults Faults
 }
 
 func (p *parser) faultAt(line int, format string, args ...any) {
@@ -96,19 +98,8 @@ func (p *parser) read(r raw) {
 	setKey(p, "capture.payload", r.Capture.Payload, &c.Capture.Payload, oneOf(PayloadKeep, PayloadTruncate, PayloadHash))
 	setKey(p, "capture.retention", r.Capture.Retention, &c.Capture.Retention, retention)
 	p.labels(r.Label)
-	setKey(p, "train.schedule", r.Train.Schedule, &c.Train.Schedule, schedule)
-	setKey(p, "train.min_packets", r.Train.MinPackets, &c.Train.MinPackets, minPackets)
-	setKey(p, "train.new_packets", r.Train.NewPackets, &c.Train.NewPackets, newPackets)
-	setKey(p, "train.recipe", r.Train.Recipe, &c.Train.Recipe, oneOf(RecipeGAN, RecipePaper, RecipeTree))
-	setKey(p, "train.max_memory", r.Train.MaxMemory, &c.Train.MaxMemory, atLeast(MinTrainMemory))
-	setKey(p, "train.max_memorised", r.Train.MaxMemorised, &c.Train.MaxMemorised, fraction)
-	setKey(p, "train.renew_secrets", r.Train.RenewSecrets, &c.Train.RenewSecrets, boolean)
-	setKey(p, "inject.rate", r.Inject.Rate, &c.Inject.Rate, rate)
-	setKey(p, "inject.source", r.Inject.Source, &c.Inject.Source, oneOf(SourceModel, SourceCapture))
-	setKey(p, "inject.source_address", r.Inject.SourceAddress, &c.Inject.SourceAddress,
-		oneOf(SourceAddressAuto, SourceAddressPacket, SourceAddressInterface))
-	setKey(p, "inject.engine", r.Inject.Engine, &c.Inject.Engine, oneOf(EngineAuto, EngineSendmmsg, EngineXDP))
-	setKey(p, "inject.timeout", r.Inject.Timeout, &c.Inject.Timeout, timeout)
+	p.train(r.Train)
+	p.inject(r.Inject)
 	setKey(p, "state.dir", r.State.Dir, &c.State.Dir, absolutePath)
 	setKey(p, "state.max_bytes", r.State.MaxBytes, &c.State.MaxBytes, atLeast(MinStateBytes))
 	setKey(p, "truth.enabled", r.Truth.Enabled, &c.Truth.Enabled, boolean)
@@ -117,10 +108,15 @@ func (p *parser) read(r raw) {
 	setKey(p, "truth.packets", r.Truth.Packets, &c.Truth.Packets, boolean)
 	setKey(p, "web.listen", r.Web.Listen, &c.Web.Listen, listen)
 	p.sensors(r.IDS)
+	p.fleet(r.Fleet)
 	setKey(p, "log.level", r.Log.Level, &c.Log.Level, oneOf(LogDebug, LogInfo, LogWarn, LogError))
-	if c.Inject.Rate.PerSecond > c.Safety.MaxRate {
-		p.faultAt(p.pos.at("inject.rate"), "inject.rate %v: above safety.max_rate %v",
-			c.Inject.Rate.PerSecond, c.Safety.MaxRate)
+	p.rateWithinBound()
+}
+
+// rateWithinBound is of two sections, either of which may be wrong.
+func (p *parser) rateWithinBound() {
+	if rate, most := p.config.Inject.Rate.PerSecond, p.config.Safety.MaxRate; rate > most {
+		p.faultAt(p.pos.at("inject.rate"), "inject.rate %v: above safety.max_rate %v", rate, most)
 	}
 }
 
@@ -135,4 +131,25 @@ func (p *parser) gateway(r rawGateway) {
 	setKey(p, "gateway.lan", r.LAN, &g.LAN, interfaceName)
 	setKey(p, "gateway.wan", r.WAN, &g.WAN, interfaceName)
 	setKey(p, "gateway.nat", r.NAT, &g.NAT, oneOf(NATAuto, NATNone, NATMasquerade))
+}
+
+func (p *parser) train(r rawTrain) {
+	t := &p.config.Train
+	setKey(p, "train.schedule", r.Schedule, &t.Schedule, schedule)
+	setKey(p, "train.min_packets", r.MinPackets, &t.MinPackets, minPackets)
+	setKey(p, "train.new_packets", r.NewPackets, &t.NewPackets, newPackets)
+	setKey(p, "train.recipe", r.Recipe, &t.Recipe, oneOf(RecipeGAN, RecipePaper, RecipeTree))
+	setKey(p, "train.max_memory", r.MaxMemory, &t.MaxMemory, atLeast(MinTrainMemory))
+	setKey(p, "train.max_memorised", r.MaxMemorised, &t.MaxMemorised, fraction)
+	setKey(p, "train.renew_secrets", r.RenewSecrets, &t.RenewSecrets, boolean)
+}
+
+func (p *parser) inject(r rawInject) {
+	i := &p.config.Inject
+	setKey(p, "inject.rate", r.Rate, &i.Rate, rate)
+	setKey(p, "inject.source", r.Source, &i.Source, oneOf(SourceModel, SourceCapture))
+	setKey(p, "inject.source_address", r.SourceAddress, &i.SourceAddress,
+		oneOf(SourceAddressAuto, SourceAddressPacket, SourceAddressInterface))
+	setKey(p, "inject.engine", r.Engine, &i.Engine, oneOf(EngineAuto, EngineSendmmsg, EngineXDP))
+	setKey(p, "inject.timeout", r.Timeout, &i.Timeout, timeout)
 }

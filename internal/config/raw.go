@@ -23,6 +23,7 @@ type raw struct {
 	Truth   rawTruth   `toml:"truth"`
 	Web     rawWeb     `toml:"web"`
 	IDS     []rawIDS   `toml:"ids"`
+	Fleet   rawFleet   `toml:"fleet"`
 	Log     rawLog     `toml:"log"`
 }
 
@@ -96,6 +97,15 @@ type rawIDS struct {
 	Kind    any `toml:"kind"`
 	Path    any `toml:"path"`
 	Silence any `toml:"silence"`
+}
+
+type rawFleet struct {
+	URL   any `toml:"url"`
+	Name  any `toml:"name"`
+	Key   any `toml:"key"`
+	CA    any `toml:"ca"`
+	Trust any `toml:"trust"`
+	Train any `toml:"train"`
 }
 
 // decode reads data strictly: what raw has no place for is a fault.

@@ -25,15 +25,27 @@ func (p *parser) safety(r rawSafety) {
 	s.Allow, allowAt = p.prefixes("safety.allow", r.Allow)
 	s.AllowReserved, namedAt = p.prefixes("safety.allow_reserved", r.AllowReserved)
 	setKey(p, "safety.max_rate", r.MaxRate, &s.MaxRate, number(MaxRate))
+	p.reserved(allowAt, namedAt)
+}
+
+// reserved holds allow and allow_reserved against each other. The lines are of those networks that the text names.
+func (p *parser) reserved(allowAt, namedAt []int) {
+	s := p.config.Safety
+	line := func(at []int, i int) int {
+		if i < len(at) {
+			return at[i]
+		}
+		return p.pos.at("safety")
+	}
 	for i, named := range s.AllowReserved {
 		if !within(named, s.Allow) {
-			p.faultAt(namedAt[i], "safety.allow_reserved %q: lies in no network of safety.allow: name it there, too", named)
+			p.faultAt(line(namedAt, i), "safety.allow_reserved %q: lies in no network of safety.allow: name it there, too", named)
 		}
 	}
 	for i, allowed := range s.Allow {
 		for _, reserved := range reservedPrefixes {
 			if within(allowed, []netip.Prefix{reserved.prefix}) && !within(allowed, s.AllowReserved) {
-				p.faultAt(allowAt[i], "safety.allow %q: is %s, which needs its name in safety.allow_reserved, too", allowed, reserved.what)
+				p.faultAt(line(allowAt, i), "safety.allow %q: is %s, which needs its name in safety.allow_reserved, too", allowed, reserved.what)
 			}
 		}
 	}
