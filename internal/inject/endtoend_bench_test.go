@@ -17,7 +17,7 @@ import (
 // and which pings and asks for itself meanwhile.
 //
 // "packets/s" is the rate that was reached of the one asked for, "packets/CPU-s"
-// what a second of processor time is good for, the server's in it; "success"
+// what a second of this process's and the softirqs' time is good for, an in-process DNS server's in it, nginx's not; "success"
 // is what was answered of "packets", and "client-success" of "client-requests"; "unknown", with
 // a truth record of each, is how many records have no verdict: at full speed the ring
 // of tidings may be full. Each packet has a record nevertheless (scribe.check).
