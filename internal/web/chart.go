@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"pacgan-appliance/internal/chart"
+	"pacgan-appliance/internal/live"
 )
 
 // labelChart is a label's success over time.
@@ -21,12 +22,12 @@ const chartColumns = 60
 // newChart draws the points of a span: the rate, its Wilson 95 % interval, and
 // at the bottom how many packets each column has.
 func newChart(label string, span Span, points []Point) (*labelChart, error) {
-	length := brief(span.Length())
+	length := live.Brief(span.Length())
 	drawn := chart.Share{
 		Title: fmt.Sprintf("%s: answered per cent over the last %s", label, length), Unit: "answered",
-		Columns: columnsOf(points), Low: 90, Ticks: [3]string{"−" + length, "−" + brief(span.Length()/2), "now"}, Width: 440, Height: 124,
+		Columns: columnsOf(points), Low: 90, Ticks: [3]string{"−" + length, "−" + live.Brief(span.Length()/2), "now"}, Width: 440, Height: 124,
 	}
-	c := &labelChart{Step: brief(span.Length() / chartColumns)}
+	c := &labelChart{Step: live.Brief(span.Length() / chartColumns)}
 	for _, col := range drawn.Columns {
 		c.Decided += col.Of
 		c.Busiest = max(c.Busiest, col.Of)

@@ -26,6 +26,9 @@ func share(s score.Share) string {
 	return chart.Percent(*s.Rate) + " % of " + chart.Grouped(s.Of) + " (" + chart.Percent(s.Low) + " – " + chart.Percent(s.High) + ")"
 }
 
+// rtt prints a round-trip time.
+func rtt(d time.Duration) string { return d.Round(10 * time.Microsecond).String() }
+
 // after is a time to detect.
 func after(s score.Seconds) string { return rtt(time.Duration(float64(s) * float64(time.Second))) }
 

@@ -9,6 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"pacgan-appliance/internal/live"
 )
 
 func TestMetricNamesAreLinted(t *testing.T) {
@@ -117,7 +119,7 @@ func TestEndpoints(t *testing.T) {
 			if w.Code != tt.code || !strings.Contains(w.Body.String(), tt.want) {
 				t.Errorf("status %d, want %d with %q; body:\n%s", w.Code, tt.code, tt.want, w.Body)
 			}
-			if diff := cmp.Diff(policy, w.Header().Get("Content-Security-Policy")); diff != "" {
+			if diff := cmp.Diff(live.Policy, w.Header().Get("Content-Security-Policy")); diff != "" {
 				t.Errorf("policy (-want +got):\n%s", diff)
 			}
 		})

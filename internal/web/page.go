@@ -10,10 +10,8 @@ import (
 	"time"
 
 	"pacgan-appliance/internal/chart"
+	"pacgan-appliance/internal/live"
 )
-
-//go:embed static
-var static embed.FS
 
 //go:embed templates
 var templates embed.FS
@@ -29,37 +27,27 @@ const (
 type page struct {
 	options   Options
 	templates *template.Template
-	live      map[string]*cached[[]fragment] // by the span's name
-	models    *cached[[]ModelReport]
-	packets   *cached[template.HTML]
-	streams   chan struct{} // a place for each event stream
-	tick      time.Duration // between events
-	patience  time.Duration // with a client that does not read
-}
-
-// fragment is a part of the page that is replaced when it changes: the element
-// with that id.
-type fragment struct {
-	ID   string
-	HTML template.HTML
+	live      map[string]*live.Cached[[]live.Fragment] // by the span's name
+	models    *live.Cached[[]ModelReport]
+	packets   *live.Cached[template.HTML]
+	streams   *live.Streams
 }
 
 func newPage(o Options) (*page, error) {
 	t, err := template.New("").Funcs(template.FuncMap{
-		"percent": chart.Percent, "count": chart.Grouped, "ago": ago, "brief": brief, "rtt": rtt, "share": share, "after": after,
+		"percent": chart.Percent, "count": chart.Grouped, "ago": live.Ago, "brief": live.Brief, "rtt": rtt, "share": share, "after": after,
 	}).ParseFS(templates, "templates/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("web: page: %w", err)
 	}
 	p := &page{
-		options: o, templates: t, live: map[string]*cached[[]fragment]{},
-		streams: make(chan struct{}, maxStreams), tick: 2 * time.Second, patience: 10 * time.Second,
+		options: o, templates: t, live: map[string]*live.Cached[[]live.Fragment]{}, streams: live.NewStreams(),
 	}
 	for _, span := range Spans() {
-		p.live[span.Name] = &cached[[]fragment]{age: liveAge, make: func() ([]fragment, error) { return p.renderLive(span) }}
+		p.live[span.Name] = &live.Cached[[]live.Fragment]{Age: liveAge, Make: func() ([]live.Fragment, error) { return p.renderLive(span) }}
 	}
-	p.models = &cached[[]ModelReport]{age: modelsAge, make: p.listModels}
-	p.packets = &cached[template.HTML]{age: packetsAge, make: p.renderPackets}
+	p.models = &live.Cached[[]ModelReport]{Age: modelsAge, Make: p.listModels}
+	p.packets = &live.Cached[template.HTML]{Age: packetsAge, Make: p.renderPackets}
 	return p, nil
 }
 
@@ -74,7 +62,7 @@ type shell struct {
 // serve answers GET /.
 func (p *page) serve(w http.ResponseWriter, r *http.Request) {
 	span := spanOf(r)
-	fragments, err := p.live[span.Name].get()
+	fragments, err := p.live[span.Name].Get()
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
@@ -83,7 +71,7 @@ func (p *page) serve(w http.ResponseWriter, r *http.Request) {
 	for _, f := range fragments {
 		s.Fragments[f.ID] = f.HTML
 	}
-	if s.Packets, err = p.packets.get(); err != nil {
+	if s.Packets, err = p.packets.Get(); err != nil {
 		s.Packets = template.HTML("<p>Packets cannot be compared: " + template.HTMLEscapeString(err.Error()) + "</p>")
 	}
 	p.answer(w, "page.html", s)
@@ -91,7 +79,7 @@ func (p *page) serve(w http.ResponseWriter, r *http.Request) {
 
 // serveModel answers GET /models/{id}.
 func (p *page) serveModel(w http.ResponseWriter, r *http.Request) {
-	models, err := p.models.get()
+	models, err := p.models.Get()
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
@@ -111,6 +99,11 @@ func (p *page) serveModel(w http.ResponseWriter, r *http.Request) {
 		Curves curves
 		Now    time.Time
 	}{models[i], c, time.Now()})
+}
+
+// events answers GET /events.
+func (p *page) events(w http.ResponseWriter, r *http.Request) {
+	p.streams.Serve(w, r, p.live[spanOf(r).Name].Get)
 }
 
 func (p *page) answer(w http.ResponseWriter, name string, data any) {

@@ -41,7 +41,7 @@ func TestPage(t *testing.T) {
 			"<td>97.0 % of 1,000 (95.7 – 97.9)</td>", "12 expired", "traversal 970, foreign 17",
 		}},
 		{"another span", "/?span=24h", func(*Snapshot) {}, []string{`href="/?span=24h" aria-current="page"`, "over the last 24 h"}},
-		{"unknown span", "/?span=%3Cscript%3E", func(*Snapshot) {}, []string{`data-span="10m"`}},
+		{"unknown span", "/?span=%3Cscript%3E", func(*Snapshot) {}, []string{`data-events="/events?span=10m"`}},
 		{"paused, no model", "/", waiting, []string{"pacgan-appliance resume", "none yet"}},
 		{"escapes", "/", func(s *Snapshot) { s.Status = "<b>x" }, []string{"&lt;b&gt;x"}},
 		{"style", "/static/page.css", func(*Snapshot) {}, []string{"prefers-color-scheme: dark"}},

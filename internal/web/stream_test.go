@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"pacgan-appliance/internal/live"
 )
 
 // mustStreams serves event streams whose every part changes at every tick.
@@ -21,9 +23,9 @@ func mustStreams(tb testing.TB, change func(*page)) (*page, *httptest.Server) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	p.tick = time.Millisecond
-	for _, live := range p.live {
-		live.age = 0
+	p.streams.Tick = time.Millisecond
+	for _, part := range p.live {
+		part.Age = 0
 	}
 	change(p)
 	server := httptest.NewUnstartedServer(http.HandlerFunc(p.events))
@@ -51,7 +53,7 @@ func eventually(tb testing.TB, what string, ok func() bool) {
 }
 
 func TestStreamGivesUpWhoDoesNotRead(t *testing.T) {
-	p, server := mustStreams(t, func(p *page) { p.patience = 50 * time.Millisecond })
+	p, server := mustStreams(t, func(p *page) { p.streams.Patience = 50 * time.Millisecond })
 	conn, err := net.Dial("tcp", server.Listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -63,14 +65,14 @@ func TestStreamGivesUpWhoDoesNotRead(t *testing.T) {
 	if _, err := io.WriteString(conn, "GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the stream does not begin", func() bool { return len(p.streams) == 1 })
-	eventually(t, "a client that does not read is kept", func() bool { return len(p.streams) == 0 })
+	eventually(t, "the stream does not begin", func() bool { return p.streams.Open() == 1 })
+	eventually(t, "a client that does not read is kept", func() bool { return p.streams.Open() == 0 })
 }
 
 func TestStreamsAreLimited(t *testing.T) {
 	p, server := mustStreams(t, func(*page) {})
 	var cancels []context.CancelFunc
-	for range maxStreams {
+	for range live.MaxStreams {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancels = append(cancels, cancel)
 		r, err := http.NewRequestWithContext(ctx, "GET", server.URL, nil)
@@ -94,7 +96,7 @@ func TestStreamsAreLimited(t *testing.T) {
 	for _, cancel := range cancels {
 		cancel()
 	}
-	eventually(t, "streams outlive their clients", func() bool { return len(p.streams) == 0 })
+	eventually(t, "streams outlive their clients", func() bool { return p.streams.Open() == 0 })
 }
 
 // patient is a recorder that a stream may give a deadline.
@@ -108,7 +110,7 @@ func TestStreamSendsWhatChanged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.tick = time.Millisecond
+	p.streams.Tick = time.Millisecond
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	w := patient{httptest.NewRecorder()}

@@ -4,6 +4,7 @@ import (
 	"html/template"
 	"time"
 
+	"pacgan-appliance/internal/live"
 	"pacgan-appliance/internal/verify"
 )
 
@@ -40,7 +41,7 @@ type recent struct {
 }
 
 // renderLive renders the parts of the page that change.
-func (p *page) renderLive(span Span) ([]fragment, error) {
+func (p *page) renderLive(span Span) ([]live.Fragment, error) {
 	s, err := p.options.Snapshot()
 	if err != nil {
 		return nil, err
@@ -65,7 +66,7 @@ func (p *page) renderLive(span Span) ([]fragment, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []fragment{{"first", first}, {"ids", ids}, {"training", training}, {"models", models}}, nil
+	return []live.Fragment{{ID: "first", HTML: first}, {ID: "ids", HTML: ids}, {ID: "training", HTML: training}, {ID: "models", HTML: models}}, nil
 }
 
 func (p *page) newView(s Snapshot, span Span) (view, error) {
@@ -88,7 +89,7 @@ func (p *page) newView(s Snapshot, span Span) (view, error) {
 					onWire += uint64(point.OnWire)
 				}
 			}
-			r.Recent = append(r.Recent, recent{brief(recently.Length()), ends.Success()})
+			r.Recent = append(r.Recent, recent{live.Brief(recently.Length()), ends.Success()})
 			if recently == span {
 				var err error
 				if r.Chart, err = newChart(l.Name, span, points); err != nil {
@@ -158,7 +159,7 @@ func (p *page) renderModels(now time.Time) (template.HTML, error) {
 		Now    time.Time
 	}
 	var err error
-	if v.Models, err = p.models.get(); err != nil {
+	if v.Models, err = p.models.Get(); err != nil {
 		v.Fault = err.Error() // the rest of the page is of use without them
 	}
 	v.Now = now

@@ -6,14 +6,12 @@ package web
 import (
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
-	"net/netip"
-	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"pacgan-appliance/internal/live"
 )
 
 // Options are what the page needs of the daemon.
@@ -34,11 +32,6 @@ type Options struct {
 	Hosts []string
 }
 
-// policy lets the page load its own style sheet and script and connect to its
-// own events; all else is refused, inline script and style too.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; " +
-	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-
 // New makes the handler of the page, /metrics and /healthz. Event streams end
 // with their request's context: give http.Server a BaseContext that ends with
 // the daemon, or Shutdown waits for every open page.
@@ -58,10 +51,10 @@ func New(o Options) (http.Handler, error) {
 	mux.HandleFunc("GET /{$}", page.serve)
 	mux.HandleFunc("GET /events", page.events)
 	mux.HandleFunc("GET /models/{id}", page.serveModel)
-	mux.Handle("GET /static/", http.FileServerFS(static))
+	mux.Handle("GET /static/", http.FileServerFS(live.Static))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { serveHealth(w, o.Snapshot) })
-	return guarded(mux, o.Hosts), nil
+	return live.Guard(mux, live.Policy, o.Hosts), nil
 }
 
 // serveHealth answers 200 while the daemon's state can be read.
@@ -78,34 +71,4 @@ func serveHealth(w http.ResponseWriter, snapshot func() (Snapshot, error)) {
 	default:
 		fmt.Fprintln(w, s.State)
 	}
-}
-
-// guarded refuses foreign names and sets the headers that all responses have.
-func guarded(next http.Handler, hosts []string) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Security-Policy", policy)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		h.Set("Cache-Control", "no-store")
-		if !ours(r.Host, hosts) {
-			w.WriteHeader(http.StatusMisdirectedRequest)
-			io.WriteString(w, "unknown host name: use the IP address or localhost\n") // the client may be gone
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-// ours says whether a Host header names this page.
-func ours(host string, hosts []string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	if len(host) > 2 && host[0] == '[' && host[len(host)-1] == ']' {
-		host = host[1 : len(host)-1]
-	}
-	_, err := netip.ParseAddr(host)
-	return err == nil || host == "" || host == "localhost" || slices.Contains(hosts, host)
 }

@@ -1,8 +1,8 @@
 "use strict";
 // Replaces the parts of the page that changed by what the daemon rendered.
 const lost = document.getElementById("lost");
-const events = new EventSource("/events?span=" + encodeURIComponent(document.body.dataset.span));
-for (const part of document.querySelectorAll("#first, #ids, #training, #models")) {
+const events = new EventSource(document.body.dataset.events);
+for (const part of document.querySelectorAll("[data-live]")) {
   events.addEventListener(part.id, (event) => {
     lost.hidden = true;
     if (part.querySelector("svg:hover")) return; // someone reads its figures

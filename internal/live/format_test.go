@@ -1,4 +1,4 @@
-package web
+package live
 
 import (
 	"testing"
@@ -17,7 +17,7 @@ func TestTimes(t *testing.T) {
 		{15*day + 2*time.Hour, "15 d 2 h", "15 d"},
 	}
 	for _, tt := range tests {
-		if long, short := ago(tt.d), brief(tt.d); long != tt.ago || short != tt.short {
+		if long, short := Ago(tt.d), Brief(tt.d); long != tt.ago || short != tt.short {
 			t.Errorf("%v: %q and %q, want %q and %q", tt.d, long, short, tt.ago, tt.short)
 		}
 	}

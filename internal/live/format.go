@@ -1,4 +1,4 @@
-package web
+package live
 
 import (
 	"fmt"
@@ -7,8 +7,8 @@ import (
 
 const day = 24 * time.Hour
 
-// ago prints a time that passed in its two largest units.
-func ago(d time.Duration) string {
+// Ago prints a time that passed in its two largest units.
+func Ago(d time.Duration) string {
 	switch {
 	case d < time.Minute:
 		return fmt.Sprintf("%d s", d/time.Second)
@@ -20,8 +20,8 @@ func ago(d time.Duration) string {
 	return fmt.Sprintf("%d d %d h", d/day, d%day/time.Hour)
 }
 
-// brief prints a round time in one unit.
-func brief(d time.Duration) string {
+// Brief prints a round time in one unit.
+func Brief(d time.Duration) string {
 	switch {
 	case d < time.Minute:
 		return fmt.Sprintf("%d s", d/time.Second)
@@ -32,6 +32,3 @@ func brief(d time.Duration) string {
 	}
 	return fmt.Sprintf("%d d", d/day)
 }
-
-// rtt prints a round-trip time.
-func rtt(d time.Duration) string { return d.Round(10 * time.Microsecond).String() }
