@@ -192,6 +192,18 @@ func (b ByteSize) String() string {
 	return "0B"
 }
 
+// Set implements pflag.Value: sizes are the same on the command line.
+func (b *ByteSize) Set(s string) error {
+	size, err := parseByteSize(s)
+	if err == nil {
+		*b = size
+	}
+	return err
+}
+
+// Type implements pflag.Value.
+func (*ByteSize) Type() string { return "size" }
+
 func parseByteSize(s string) (ByteSize, error) {
 	bad := fmt.Errorf(`must be a size such as "512MiB" or "2GiB"`)
 	for _, u := range byteUnits() {

@@ -19,6 +19,8 @@ type Options struct {
 	Key  string // file with its NKey's seed, or with NATS credentials (.creds: a JWT and a seed)
 	CA   string // file with the certificate that signed the servers'; "": the system's
 	Log  *slog.Logger
+	// InProcess is a server in this very process, in place of URL and CA; nil: none is.
+	InProcess nats.InProcessConnProvider
 }
 
 // reconnectWait is between attempts, for as long as it takes.
@@ -56,6 +58,9 @@ func Connect(o Options) (*nats.Conn, error) {
 			return nil, fmt.Errorf("fleet.ca: %w", err)
 		}
 		options = append(options, nats.RootCAs(o.CA))
+	}
+	if o.InProcess != nil {
+		options = append(options, nats.InProcessServer(o.InProcess))
 	}
 	c, err := nats.Connect(o.URL, options...)
 	if err != nil {
