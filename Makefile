@@ -10,7 +10,7 @@ PACKAGES := ./...
 # What the lab needs, what its system servers and the tests need, what boots an old kernel, what looks at the page and the metrics, what compiles bpf/,
 # what the benchmarks are run against, what looks at the traffic as an IDS does (Suricata 7), what the packages are checked by.
 DEPS_LAB  := tcpdump
-DEPS_TEST := gpg gpg-agent gpgconf netbase iproute2 iptables nftables iputils-ping ethtool nginx-light unbound bind9-dnsutils curl procps gcc libc6-dev bpftool tshark wireshark-common
+DEPS_TEST := gpg gpg-agent gpgconf netbase iproute2 iptables nftables iputils-ping ethtool btrfs-progs nginx-light unbound bind9-dnsutils curl procps gcc libc6-dev bpftool tshark wireshark-common
 DEPS_OLD  := qemu-system-x86 kmod
 DEPS_PAGE := chromium fonts-dejavu-core prometheus
 DEPS_BPF  := clang-14 llvm-14 libbpf-dev linux-libc-dev

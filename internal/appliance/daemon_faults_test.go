@@ -18,6 +18,7 @@ import (
 	"pacgan-appliance/internal/config"
 	"pacgan-appliance/internal/dataset"
 	"pacgan-appliance/internal/lab"
+	"pacgan-appliance/internal/lab/labtest"
 	"pacgan-appliance/internal/model"
 )
 
@@ -28,23 +29,24 @@ func (d *running) mustGoOn(t *testing.T) {
 	eventually(t, "nothing more is answered", func() bool { return d.status(t).All.Answered > answered+100 })
 }
 
-// TestDiskTakesNothing: the state's disk fills up, or becomes read only, under
-// a daemon at work. It injects and verifies as before and says what it cannot
+// TestDiskTakesNothing: the state's disk or quota fills up, or the disk becomes
+// read only, under a daemon at work. It injects and verifies as before and says what it cannot
 // do; once the disk takes files again it captures and trains again.
 func TestDiskTakesNothing(t *testing.T) {
 	withoutRace(t)
 	for _, tt := range []struct {
 		name, said string
+		disk       func(t *testing.T, dir string)
 		break_     func(t *testing.T, dir string) (mend func())
 	}{
-		{"full", "no space left on device", fillDisk},
-		{"read only", "read-only file system", coverDisk},
+		{"full", "no space left on device", smallDisk, fillDisk(unix.ENOSPC)},
+		{"quota", "disk quota exceeded", smallQuota, fillDisk(unix.EDQUOT)},
+		{"read only", "read-only file system", smallDisk, coverDisk},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := mustSetUp(t, func(c *config.Config) { c.State.MaxBytes = config.MinStateBytes }) // files of 256 KiB
 			must(t, os.MkdirAll(d.cfg.State.Dir, 0o750))
-			must(t, unix.Mount("tmpfs", d.cfg.State.Dir, "tmpfs", 0, "size=24m"))
-			t.Cleanup(func() { must(t, unix.Unmount(d.cfg.State.Dir, unix.MNT_DETACH)) })
+			tt.disk(t, d.cfg.State.Dir)
 			d.start(t)
 			d.train(t)
 			first := d.status(t).Model.ID
@@ -81,31 +83,59 @@ func TestDiskTakesNothing(t *testing.T) {
 	}
 }
 
-// mustIP runs ip(8) on the gateway.
-func mustIP(t *testing.T, args string) {
+// mustRun runs a program on the gateway.
+func mustRun(t *testing.T, name string, args ...string) {
 	t.Helper()
-	if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
-		t.Fatalf("ip %s: %v: %s", args, err, out)
+	labtest.RequireProgram(t, name)
+	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
+		t.Fatalf("%s %s: %v: %s", name, strings.Join(args, " "), err, out)
 	}
 }
 
-// fillDisk leaves no byte.
-func fillDisk(t *testing.T, dir string) func() {
+// mustIP runs ip(8) on the gateway.
+func mustIP(t *testing.T, args string) {
 	t.Helper()
-	path := filepath.Join(dir, "somebody-elses")
-	f, err := os.Create(path)
-	must(t, err)
-	block := make([]byte, 1<<16)
-	for {
-		if _, err := f.Write(block); err != nil {
-			if !errors.Is(err, syscall.ENOSPC) {
-				t.Fatal(err)
-			}
-			break
+	mustRun(t, "ip", strings.Fields(args)...)
+}
+
+// smallDisk mounts a disk of 24 MiB.
+func smallDisk(t *testing.T, dir string) {
+	t.Helper()
+	must(t, unix.Mount("tmpfs", dir, "tmpfs", 0, "size=24m"))
+	t.Cleanup(func() { must(t, unix.Unmount(dir, unix.MNT_DETACH)) })
+}
+
+// smallQuota mounts a disk with room, of which 24 MiB may be used. It is btrfs:
+// quotas of other file systems are left out of many kernels.
+func smallQuota(t *testing.T, dir string) {
+	t.Helper()
+	image := filepath.Join(t.TempDir(), "image")
+	must(t, os.WriteFile(image, nil, 0o600))
+	must(t, os.Truncate(image, 256<<20))
+	mustRun(t, "mkfs.btrfs", "--quiet", image)
+	mustRun(t, "mount", "-o", "loop", image, dir)
+	t.Cleanup(func() { must(t, unix.Unmount(dir, unix.MNT_DETACH)) })
+	mustRun(t, "btrfs", "quota", "enable", dir)
+	mustRun(t, "btrfs", "qgroup", "limit", "24M", dir)
+}
+
+// fillDisk leaves no byte, and wants the kernel to say full.
+func fillDisk(full syscall.Errno) func(t *testing.T, dir string) func() {
+	return func(t *testing.T, dir string) func() {
+		t.Helper()
+		path := filepath.Join(dir, "somebody-elses")
+		f, err := os.Create(path)
+		must(t, err)
+		block := make([]byte, 1<<16)
+		for err == nil {
+			_, err = f.Write(block)
 		}
+		if !errors.Is(err, full) {
+			t.Fatal(err)
+		}
+		must(t, f.Close())
+		return func() { must(t, os.Remove(path)) }
 	}
-	must(t, f.Close())
-	return func() { must(t, os.Remove(path)) }
 }
 
 // coverDisk makes everything below dir read only, but for files that are open:
