@@ -15,7 +15,7 @@ type LiveOptions struct {
 	// Patience is after which time the truth of every flow is known: the timeout
 	// of a reply and some.
 	Patience time.Duration
-	Flows    int // that are remembered; 0: DefaultFlows
+	Flows    int // at most, that are remembered; 0: DefaultFlows
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 }
@@ -42,6 +42,7 @@ const (
 	leastAgreed         = 20 // alerts, before an offset of the clock is believed
 	chainLooked         = 64 // uses of the same ports that an alert is compared with
 	settleAfter         = 5 * time.Second
+	remembered          = time.Minute // a flow, for alerts that are logged late
 	estimateEvery       = time.Second
 	shownLiveSignatures = 50
 )
@@ -104,11 +105,13 @@ func (l *Live) Truth(r *truth.Record) {
 	if l.flows.full() { // with flows of the last seconds: then they get no more time
 		l.settleOldest()
 	}
-	if evicted := l.flows.add(f); evicted != 0 {
+	for l.flows.outdated(f.arrived.Add(-remembered)) {
+		n := l.flows.forget()
 		for _, s := range l.sensors {
-			delete(s.detections, evicted)
+			delete(s.detections, n)
 		}
 	}
+	l.flows.add(f)
 	l.advance()
 }
 

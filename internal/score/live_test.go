@@ -263,3 +263,32 @@ func (r *liveRig) replay(tb testing.TB, m made, offset time.Duration) {
 		s.take()
 	}
 }
+
+// TestLiveForgets: what is remembered is bounded in time, and in number where flows come fast; the memory for it is
+// that of the flows there have been.
+func TestLiveForgets(t *testing.T) {
+	for _, tt := range []struct {
+		name            string
+		gap             time.Duration
+		remembers, ring uint64
+	}{
+		{"slow", time.Second, 60, 1024},
+		{"fast", 40 * time.Millisecond, 1500, 2000},
+		{"too fast", time.Millisecond, 2000, 2000},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newLiveRig(idslog.Suricata)
+			for range 5000 {
+				r.inject(t, "dns", true, "7")
+				r.now = r.now.Add(tt.gap - time.Second) // which an injection takes
+			}
+			got := r.flows.next - r.flows.first
+			if got < tt.remembers || got > tt.remembers+1 || uint64(len(r.flows.ring)) != tt.ring {
+				t.Errorf("%d flows are remembered in %d places, want %d in %d", got, len(r.flows.ring), tt.remembers, tt.ring)
+			}
+			if keys, detections := uint64(len(r.flows.byKey)), uint64(len(r.sensors[0].detections)); keys > got || detections > got {
+				t.Errorf("%d keys and %d detections of %d flows", keys, detections, got)
+			}
+		})
+	}
+}

@@ -8,6 +8,7 @@ import (
 // recentFlows are the flows of the last while, numbered from 1 in the order in
 // which they came. The oldest make room for new ones.
 type recentFlows struct {
+	most    uint64 // flows
 	ring    []liveFlow
 	first   uint64 // the oldest that is remembered
 	next    uint64 // the one to come
@@ -22,30 +23,49 @@ type liveFlow struct {
 	before  uint64 // the flow that had the key before; 0: none
 }
 
-func newRecentFlows(n int) recentFlows {
-	return recentFlows{ring: make([]liveFlow, n), first: 1, next: 1, settles: 1, byKey: map[key]uint64{}}
+func newRecentFlows(most int) recentFlows {
+	return recentFlows{most: uint64(most), ring: make([]liveFlow, min(most, 1024)), first: 1, next: 1, settles: 1, byKey: map[key]uint64{}}
 }
 
 func (r *recentFlows) at(n uint64) *liveFlow { return &r.ring[n%uint64(len(r.ring))] }
 
 // full reports whether one that is not settled must make room for the next.
-func (r *recentFlows) full() bool { return r.next-r.settles == uint64(len(r.ring)) }
+func (r *recentFlows) full() bool { return r.next-r.settles == r.most }
 
-// add takes up a flow, and returns the number of the one that is forgotten
-// for it; 0: none is.
-func (r *recentFlows) add(f liveFlow) (evicted uint64) {
+// outdated reports whether the oldest is of no use any more: there are too
+// many, or it is settled and came before a time.
+func (r *recentFlows) outdated(before time.Time) bool {
+	return r.next-r.first == r.most || r.first < r.settles && r.at(r.first).arrived.Before(before)
+}
+
+// forget makes room, and returns the number of the flow that was the oldest.
+func (r *recentFlows) forget() uint64 {
+	n := r.first
+	if k := r.at(n).key; r.byKey[k] == n {
+		delete(r.byKey, k)
+	}
+	r.first++
+	return n
+}
+
+// add takes up a flow. There is room for it.
+func (r *recentFlows) add(f liveFlow) {
 	if r.next-r.first == uint64(len(r.ring)) {
-		evicted = r.first
-		if k := r.at(evicted).key; r.byKey[k] == evicted {
-			delete(r.byKey, k)
-		}
-		r.first++
+		r.grow()
 	}
 	f.before = r.byKey[f.key]
 	r.byKey[f.key] = r.next
 	*r.at(r.next) = f
 	r.next++
-	return evicted
+}
+
+// grow doubles the ring: what a slow sender needs is little.
+func (r *recentFlows) grow() {
+	larger := make([]liveFlow, min(2*uint64(len(r.ring)), r.most))
+	for n := r.first; n < r.next; n++ {
+		larger[n%uint64(len(larger))] = *r.at(n)
+	}
+	r.ring = larger
 }
 
 // newest is the last flow with a key; 0: none is remembered.
