@@ -100,6 +100,7 @@ func TestEndpoints(t *testing.T) {
 		{"health without state", "GET", "http://localhost/healthz", "", broken, 503, "read maps: gone\n"},
 		{"health of a failing daemon", "GET", "http://[::1]/healthz", "", failing, 503, "failing\n"},
 		{"metrics", "GET", "http://[::1]:9746/metrics", "", healthy, 200, "pacgan_packets_generated_total{label=\"ping\"} 1000\n"},
+		{"of the process", "GET", "http://localhost/metrics", "", healthy, 200, "\ngo_goroutines "},
 		{"OpenMetrics", "GET", "http://localhost/metrics", "application/openmetrics-text; version=1.0.0", healthy, 200, "# EOF\n"},
 		{"metrics without state", "GET", "http://localhost/metrics", "", broken, 500, "read maps: gone"},
 		{"named host", "GET", "http://gateway:9746/healthz", "", healthy, 200, "injecting\n"},

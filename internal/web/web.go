@@ -9,6 +9,7 @@ import (
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"pacgan-appliance/internal/live"
@@ -40,8 +41,14 @@ func New(o Options) (http.Handler, error) {
 		return nil, errors.New("web: Options.Snapshot is nil")
 	}
 	registry := prometheus.NewRegistry()
-	if err := registry.Register(NewCollector(o.Snapshot)); err != nil {
-		return nil, fmt.Errorf("web: register metrics: %w", err)
+	for _, c := range []prometheus.Collector{
+		NewCollector(o.Snapshot),
+		collectors.NewGoCollector(), // goroutines and memory, for whoever looks for a leak
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	} {
+		if err := registry.Register(c); err != nil {
+			return nil, fmt.Errorf("web: register metrics: %w", err)
+		}
 	}
 	page, err := newPage(o)
 	if err != nil {
