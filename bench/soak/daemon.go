@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +17,7 @@ import (
 	"time"
 
 	"pacgan-appliance/internal/appliance"
+	"pacgan-appliance/internal/config"
 	"pacgan-appliance/internal/control"
 	"pacgan-appliance/internal/lab"
 )
@@ -157,22 +160,18 @@ func (d *daemon) look(ctx context.Context, began time.Time) (sample, error) {
 	if err != nil {
 		return s, err
 	}
-	for line := range strings.Lines(string(text)) {
-		fields := strings.Fields(line)
-		switch {
-		case len(fields) < 2:
-		case fields[0] == "VmRSS:":
-			kib, err := strconv.Atoi(fields[1])
-			if err != nil {
-				return s, err
-			}
-			s.RSS = float64(kib) / 1024
-		case fields[0] == "Threads:":
-			if s.Threads, err = strconv.Atoi(fields[1]); err != nil {
-				return s, err
-			}
-		}
+	var rss, mapped, goroutines, heap float64
+	if err := values(string(text), map[string]*float64{"VmRSS:": &rss, "RssFile:": &mapped}); err != nil {
+		return s, err
 	}
+	metrics, err := d.metrics(ctx)
+	if err != nil {
+		return s, err
+	}
+	if err := values(metrics, map[string]*float64{"go_goroutines": &goroutines, "go_memstats_heap_inuse_bytes": &heap}); err != nil {
+		return s, err
+	}
+	s.RSS, s.Mapped, s.Heap, s.Goroutines = rss/1024, mapped/1024, heap/(1<<20), int(goroutines)
 	files, err := os.ReadDir(proc + "/fd")
 	if err != nil {
 		return s, err
@@ -190,6 +189,47 @@ func (d *daemon) look(ctx context.Context, began time.Time) (sample, error) {
 	s.Generated, s.Answered, s.Inflight = status.All.Generated, status.All.Answered, status.All.Inflight
 	s.Disk, err = diskMiB(d.state)
 	return s, err
+}
+
+// metrics are what the daemon's page tells Prometheus.
+func (d *daemon) metrics(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+config.Default().Web.Listen.String()+"/metrics", nil)
+	if err != nil {
+		return "", err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("GET /metrics: %s: %s", response.Status, text)
+	}
+	return string(text), err
+}
+
+// values reads lines that are a name, spaces and a number; each name has to be there.
+func values(text string, into map[string]*float64) error {
+	found := 0
+	for line := range strings.Lines(text) {
+		fields := strings.Fields(line)
+		if len(fields) < 2 || into[fields[0]] == nil {
+			continue
+		}
+		v, err := strconv.ParseFloat(fields[1], 64)
+		if err != nil {
+			return err
+		}
+		*into[fields[0]] = v
+		found++
+	}
+	if found != len(into) {
+		return fmt.Errorf("%d of %d values found", found, len(into))
+	}
+	return nil
 }
 
 // diskMiB is what a directory's files take; one that goes meanwhile takes nothing.

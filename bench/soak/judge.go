@@ -8,16 +8,18 @@ import (
 
 // sample is what one look at the daemon showed.
 type sample struct {
-	At        float64 `json:"at"` // seconds since the soak began
-	PID       int     `json:"pid"`
-	RSS       float64 `json:"rss_mib"`
-	Threads   int     `json:"threads"`
-	Files     int     `json:"files"` // open file descriptors
-	BPF       int     `json:"bpf"`   // of these, BPF programs, maps and links
-	Disk      float64 `json:"disk_mib"`
-	Generated uint64  `json:"generated"`
-	Answered  uint64  `json:"answered"`
-	Inflight  uint64  `json:"inflight"`
+	At         float64 `json:"at"` // seconds since the soak began
+	PID        int     `json:"pid"`
+	RSS        float64 `json:"rss_mib"`
+	Mapped     float64 `json:"mapped_mib"` // of RSS, the program's file and the kernel's rings
+	Heap       float64 `json:"heap_mib"`   // of Go's, in use or not yet collected
+	Goroutines int     `json:"goroutines"`
+	Files      int     `json:"files"` // open file descriptors
+	BPF        int     `json:"bpf"`   // of these, BPF programs, maps and links
+	Disk       float64 `json:"disk_mib"`
+	Generated  uint64  `json:"generated"`
+	Answered   uint64  `json:"answered"`
+	Inflight   uint64  `json:"inflight"`
 }
 
 // event is one thing done to the daemon or its surroundings.
@@ -47,13 +49,13 @@ type rule struct {
 
 // Bounds of the rules.
 const (
-	warmUp       = 20 * time.Second // of a process, before its size is judged
-	clientGrace  = 5 * time.Second  // after a fault that hits clients: ARP and their own retries
-	recoverIn    = 30 * time.Second
-	rssGrowthMiB = 48.0
-	filesGrowth  = 8
-	threadGrowth = 16
-	stopIn       = 5 * time.Second
+	warmUp          = 20 * time.Second // of a process, before its size is judged
+	clientGrace     = 5 * time.Second  // after a fault that hits clients: ARP and their own retries
+	recoverIn       = 30 * time.Second
+	rssGrowthMiB    = 48.0
+	filesGrowth     = 8
+	goroutineGrowth = 16
+	stopIn          = 5 * time.Second
 )
 
 // longestLife is the samples of the process that ran for the longest, without its warm-up.
@@ -116,7 +118,7 @@ func judgeSizes(samples []sample, diskMiB float64) []rule {
 	}
 	rss := growth(life, func(s sample) float64 { return s.RSS })
 	files := growth(life, func(s sample) float64 { return float64(s.Files) })
-	threads := growth(life, func(s sample) float64 { return float64(s.Threads) })
+	goroutines := growth(life, func(s sample) float64 { return float64(s.Goroutines) })
 	most := slices.MaxFunc(samples, func(a, b sample) int { return int(a.Disk*1024) - int(b.Disk*1024) }).Disk
 	bpf := map[int]bool{}
 	for _, s := range life {
@@ -126,7 +128,7 @@ func judgeSizes(samples []sample, diskMiB float64) []rule {
 	return []rule{
 		{"RSS's line over the longest life", fmt.Sprintf("%+.1f MiB in %.0f s", rss, span), fmt.Sprintf("below %+.0f MiB", rssGrowthMiB), rss < rssGrowthMiB},
 		{"file descriptors' line", fmt.Sprintf("%+.1f", files), fmt.Sprintf("below %+d", filesGrowth), files < filesGrowth},
-		{"threads' line", fmt.Sprintf("%+.1f", threads), fmt.Sprintf("below %+d", threadGrowth), threads < threadGrowth},
+		{"goroutines' line", fmt.Sprintf("%+.1f", goroutines), fmt.Sprintf("below %+d", goroutineGrowth), goroutines < goroutineGrowth},
 		{"BPF programs, maps and links", fmt.Sprintf("%d to begin with, %d values seen", life[0].BPF, len(bpf)), "constant, not 0", len(bpf) == 1 && life[0].BPF > 0},
 		{"disk", fmt.Sprintf("%.1f MiB", most), fmt.Sprintf("below %.0f MiB", diskMiB), most > 0 && most < diskMiB},
 	}

@@ -5,7 +5,7 @@ import "testing"
 func life(pid, from, to int, rss func(i int) float64) []sample {
 	var out []sample
 	for i := from; i < to; i++ {
-		out = append(out, sample{At: float64(i), PID: pid, RSS: rss(i), BPF: 9, Files: 40, Threads: 10, Disk: 5})
+		out = append(out, sample{At: float64(i), PID: pid, RSS: rss(i), BPF: 9, Files: 40, Goroutines: 10, Disk: 5})
 	}
 	return out
 }
@@ -22,8 +22,8 @@ func TestJudgeSizes(t *testing.T) {
 		{"grows while it warms up", life(1, 0, 100, func(i int) float64 { return 70 + 20*float64(min(i, 20)) }), true},
 		{"a new process begins anew", append(life(1, 0, 100, flat), life(2, 100, 150, func(i int) float64 { return 200 })...), true},
 		{"too few", life(1, 0, 25, flat), false},
-		{"a map more", append(life(1, 0, 99, flat), sample{At: 99, PID: 1, RSS: 70, BPF: 10, Files: 40, Threads: 10}), false},
-		{"too much on disk", append(life(1, 0, 99, flat), sample{At: 99, PID: 1, RSS: 70, BPF: 9, Files: 40, Threads: 10, Disk: 11}), false},
+		{"a map more", append(life(1, 0, 99, flat), sample{At: 99, PID: 1, RSS: 70, BPF: 10, Files: 40, Goroutines: 10}), false},
+		{"too much on disk", append(life(1, 0, 99, flat), sample{At: 99, PID: 1, RSS: 70, BPF: 9, Files: 40, Goroutines: 10, Disk: 11}), false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			holds := true

@@ -21,6 +21,7 @@ import (
 type options struct {
 	minutes float64
 	rate    float64
+	gap     time.Duration
 	seed    uint64
 	servers string
 	binary  string
@@ -36,6 +37,7 @@ func run() int {
 	var o options
 	flag.Float64Var(&o.minutes, "minutes", 30, "how long, after the first model")
 	flag.Float64Var(&o.rate, "rate", 500, "packets a second over all labels")
+	flag.DurationVar(&o.gap, "gap", 2*time.Second, "between two faults, half as much to half as much again")
 	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "of the order of faults")
 	flag.StringVar(&o.servers, "servers", string(lab.System), "system (nginx, unbound, ping, dig, curl) or embedded")
 	flag.StringVar(&o.binary, "binary", "build/pacgan-appliance", "the `program`")

@@ -23,7 +23,8 @@ func picture(r *record) ([]byte, error) {
 		of   func(sample) float64
 	}{
 		{"RSS, MiB", func(s sample) float64 { return s.RSS }},
-		{"threads", func(s sample) float64 { return float64(s.Threads) }},
+		{"of it Go's heap, MiB", func(s sample) float64 { return s.Heap }},
+		{"goroutines", func(s sample) float64 { return float64(s.Goroutines) }},
 		{"file descriptors", func(s sample) float64 { return float64(s.Files) }},
 		{"BPF programs, maps and links", func(s sample) float64 { return float64(s.BPF) }},
 		{"disk, MiB", func(s sample) float64 { return s.Disk }},

@@ -143,7 +143,7 @@ func (r *record) liveThrough(ctx context.Context, o options, d *daemon, l *lab.L
 				r.live(ctx, d, l, usual, fault{name: "reload", do: func(ctx context.Context, d *daemon, _ *lab.Lab) error { return d.do(ctx, "reload") }})
 			}
 			r.live(ctx, d, l, usual, f)
-			if !pause(ctx, time.Duration(1000+random.IntN(3000))*time.Millisecond) {
+			if !pause(ctx, o.gap/2+time.Duration(random.Int64N(int64(o.gap)))) {
 				return ctx.Err()
 			}
 		}

@@ -21,7 +21,7 @@ var mayImport = map[string][]string{
 	"bench/generator":          {"*"},
 	"bench/likeness":           {"internal/lab", "internal/lab/ids", "internal/lab/program"},
 	"bench/services":           {"*"},
-	"bench/soak":               {"internal/appliance", "internal/chart", "internal/control", "internal/lab"},
+	"bench/soak":               {"internal/appliance", "internal/chart", "internal/config", "internal/control", "internal/lab"},
 	"bench/table2":             {"*"},
 	"bench/traffic":            {"internal/lab/plan", "internal/packet"},
 	"cmd/docs":                 {"internal/appliance"},
