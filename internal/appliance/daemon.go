@@ -75,7 +75,6 @@ type service struct {
 	watched    pulse         // when the sensors were asked last
 	reloading  pulse         // since when a reload is under way; 0: none is
 	full       atomic.Bool   // the disk takes no packets
-	uncounted  atomic.Bool   // nor the counts
 	current    atomic.Pointer[liveModel]
 	valve      *valve
 	trainer    *trainer
@@ -275,7 +274,7 @@ func (s *service) jobs() []job {
 		{"web", s.serveWeb, s.page.alive},
 		{"history", s.remember, s.remembered.alive},
 		{"ids", s.watchSensors, s.watched.alive},
-		{"counts", func(ctx context.Context, ready func()) error { return every(ctx, countsInterval, ready, s.keepCounts) }, s.countsAlive},
+		{"counts", s.keepCounts, s.countsAlive},
 		{"status", func(ctx context.Context, ready func()) error { return every(ctx, statusInterval, ready, s.tellSystemd) }, s.told.alive},
 		{"reload", atOnce(s.reloadAlways), s.reloadAlive},
 		{"watchdog", atOnce(s.watch), nil},

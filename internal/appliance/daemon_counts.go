@@ -2,6 +2,7 @@ package appliance
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,6 +29,9 @@ const (
 // that is killed loses what it counted since: at most this long. Its counts
 // then fall, which Prometheus takes for a start from 0.
 const countsInterval = time.Minute
+
+// countsRetry is how soon they are tried again that the disk did not take.
+const countsRetry = time.Second
 
 // originNames are the origins in the file.
 var originNames = [allOrigins]string{fromModel: "model", fromCapture: "control", fromCanary: "canary"}
@@ -100,14 +104,22 @@ func (s *service) saveCounts() error {
 
 // keepCounts saves the counts while the daemon runs. A disk that takes them
 // not is said once, and costs nothing else.
-func (s *service) keepCounts() error {
-	s.counted.beat()
-	err := s.saveCounts()
-	if failed := err != nil; s.uncounted.Swap(failed) != failed {
-		if failed {
+func (s *service) keepCounts(ctx context.Context, ready func()) error {
+	uncounted := false
+	for next := time.Duration(0); wait(ctx, next); {
+		s.counted.beat()
+		err := s.saveCounts()
+		ready()
+		failed := err != nil
+		switch {
+		case failed && !uncounted:
 			s.log.Warn("a restart would lose what is counted from now on: see to the disk", "error", err)
-		} else {
+		case uncounted && !failed:
 			s.log.Info("the counts are saved again")
+		}
+		uncounted, next = failed, countsInterval
+		if failed {
+			next = countsRetry
 		}
 	}
 	return nil
