@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"pacgan-appliance/internal/appliance"
 	"pacgan-appliance/internal/config"
 	"pacgan-appliance/internal/control"
@@ -27,6 +30,7 @@ const (
 	captureMiB = 64
 	truthMiB   = 64
 	otherMiB   = 96
+	diskMiB    = captureMiB + truthMiB + otherMiB
 )
 
 const configText = `[gateway]
@@ -47,6 +51,12 @@ answer = "icmp-echo"
 name = "dns"
 filter = "udp dst port 53"
 answer = "dns"
+
+[[label]]
+name = "traversal"
+filter = "src net %[7]s and tcp dst port 80 and tcp[((tcp[12:1] & 0xf0) >> 2):4] = 0x47455420"
+answer = "http"
+malicious = true
 
 [[label]]
 name = "http"
@@ -89,11 +99,21 @@ func newDaemon(o options, eve string) (*daemon, error) {
 		return nil, err
 	}
 	d := &daemon{binary: o.binary, config: filepath.Join(dir, "config.toml"), state: filepath.Join(dir, "state")}
-	d.text = fmt.Sprintf(configText, lab.ServersNetwork(), o.rate, d.state, eve, captureMiB, truthMiB)
+	d.text = fmt.Sprintf(configText, lab.ServersNetwork(), o.rate, d.state, eve, captureMiB, truthMiB, lab.TestersNetwork())
+	// A disk of its own, which can be filled without anybody else's harm.
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%dm", diskMiB+32)); err != nil {
+		return nil, fmt.Errorf("mount %s: %w", dir, err)
+	}
 	if d.log, err = os.Create(filepath.Join(o.out, "daemon.log")); err != nil {
 		return nil, err
 	}
 	return d, os.WriteFile(d.config, []byte(d.text), 0o600)
+}
+
+// clear takes the disk away, with all that is on it.
+func (d *daemon) clear() error {
+	dir := filepath.Dir(d.config)
+	return errors.Join(unix.Unmount(dir, unix.MNT_DETACH), os.Remove(dir))
 }
 
 // start starts it and waits until it answers.
@@ -142,6 +162,45 @@ func (d *daemon) status(ctx context.Context) (appliance.Status, error) {
 	return s, err
 }
 
+// detected are our flows that the sensor had alerts for.
+func (d *daemon) detected(ctx context.Context) (uint64, error) {
+	s, err := d.status(ctx)
+	if err != nil {
+		return 0, err
+	}
+	n := uint64(0)
+	for _, sensor := range s.IDS {
+		for _, l := range sensor.Labels {
+			n += l.Detected.Hits
+		}
+	}
+	return n, nil
+}
+
+// savedCounts are when it last saved its counts, and how many packets of models were answered by then.
+func (d *daemon) savedCounts() (at time.Time, answered uint64, err error) {
+	text, err := os.ReadFile(filepath.Join(d.state, "counters.json"))
+	if err != nil {
+		return at, 0, err
+	}
+	var file struct {
+		Saved  time.Time
+		Counts []struct {
+			Origin   string
+			Answered uint64
+		}
+	}
+	if err := json.Unmarshal(text, &file); err != nil {
+		return at, 0, err
+	}
+	for _, c := range file.Counts {
+		if c.Origin == "model" {
+			answered += c.Answered
+		}
+	}
+	return file.Saved, answered, nil
+}
+
 // do runs a command of the program's for this daemon.
 func (d *daemon) do(ctx context.Context, args ...string) error {
 	args = append(args, "--socket", filepath.Join(d.state, control.SocketName))
@@ -187,7 +246,7 @@ func (d *daemon) look(ctx context.Context, began time.Time) (sample, error) {
 		return s, err
 	}
 	s.Generated, s.Answered, s.Inflight = status.All.Generated, status.All.Answered, status.All.Inflight
-	s.Disk, err = diskMiB(d.state)
+	s.Disk, err = usedMiB(d.state)
 	return s, err
 }
 
@@ -232,8 +291,8 @@ func values(text string, into map[string]*float64) error {
 	return nil
 }
 
-// diskMiB is what a directory's files take; one that goes meanwhile takes nothing.
-func diskMiB(dir string) (float64, error) {
+// usedMiB is what a directory's files take; one that goes meanwhile takes nothing.
+func usedMiB(dir string) (float64, error) {
 	var sum int64
 	err := filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pacgan-appliance/internal/appliance"
+	"pacgan-appliance/internal/family"
 	"pacgan-appliance/internal/lab"
 )
 
@@ -54,6 +54,7 @@ var faults = []fault{
 	}},
 	{name: "sensor killed, its log rotated", do: rotateIDS},
 	{name: "config of rubbish", do: rubbish},
+	{name: "disk full", do: fillDisk},
 	{name: "state read-only for 3 s", do: func(ctx context.Context, d *daemon, _ *lab.Lab) error {
 		return around(ctx, 3*time.Second, func() error {
 			return errors.Join(unix.Mount(d.state, d.state, "", unix.MS_BIND, ""),
@@ -95,10 +96,17 @@ func ip(args string) func() error {
 	}
 }
 
-// killDaemon wants the counts to go on after it.
+// killDaemon wants the counts to go on from what was saved, a minute before at most.
 func killDaemon(ctx context.Context, d *daemon, _ *lab.Lab) error {
 	if _, err := d.end(syscall.SIGKILL); err == nil {
 		return errors.New("it was killed and ended without an error")
+	}
+	saved, answered, err := d.savedCounts()
+	if err != nil {
+		return err
+	}
+	if age := time.Since(saved); age > 65*time.Second {
+		return fmt.Errorf("the counts were saved %v before the kill: want a minute", age.Round(time.Second))
 	}
 	if err := until(ctx, 30*time.Second, "its cable is taken away", func() bool { _, err := os.Stat("/sys/class/net/inj0"); return err != nil }); err != nil {
 		return err
@@ -107,8 +115,8 @@ func killDaemon(ctx context.Context, d *daemon, _ *lab.Lab) error {
 		return err
 	}
 	s, err := d.status(ctx)
-	if err == nil && s.All.Answered == 0 {
-		err = errors.New("counts begin anew")
+	if err == nil && (s.All.Answered < answered || answered == 0) {
+		err = fmt.Errorf("counts begin anew: %d packets answered, %d were saved", s.All.Answered, answered)
 	}
 	return err
 }
@@ -133,36 +141,76 @@ func killChild(ctx context.Context, d *daemon, _ *lab.Lab) error {
 	if err := d.do(ctx, "train", "now"); err != nil {
 		return err
 	}
-	child := 0
-	if err := until(ctx, time.Minute, "a training child runs", func() bool { child = childOf(d.pid()); return child != 0 }); err != nil {
-		return err
+	var child int
+	var err error
+	if late := until(ctx, time.Minute, "a training child runs", func() bool {
+		child, err = family.Child(d.pid(), "train")
+		return child != 0 || err != nil
+	}); late != nil || err != nil {
+		return errors.Join(late, err)
 	}
 	return syscall.Kill(child, syscall.SIGKILL)
 }
 
-// childOf is the training process of a daemon, 0 where it has none.
-func childOf(daemon int) int {
-	tasks, _ := filepath.Glob("/proc/" + strconv.Itoa(daemon) + "/task/*/children")
-	for _, task := range tasks {
-		text, _ := os.ReadFile(task) // a thread may have ended
-		for _, field := range strings.Fields(string(text)) {
-			line, _ := os.ReadFile("/proc/" + field + "/cmdline")
-			if pid, err := strconv.Atoi(field); err == nil && strings.Contains(string(line), "\x00train\x00") {
-				return pid
-			}
-		}
+// fillDisk wants what cannot be stored counted, and all stored again once it can.
+func fillDisk(ctx context.Context, d *daemon, _ *lab.Lab) error {
+	before, err := d.status(ctx)
+	if err != nil {
+		return err
 	}
-	return 0
+	path := filepath.Join(filepath.Dir(d.state), "somebody-elses")
+	if err := fill(path); err != nil {
+		return errors.Join(err, os.RemoveAll(path))
+	}
+	var full appliance.Status
+	err = until(ctx, time.Minute, "packets and records are counted as lost to the disk", func() bool {
+		full, err = d.status(ctx)
+		return err == nil && full.Drops.Disk > before.Drops.Disk && full.Truth.Lost > before.Truth.Lost
+	})
+	if err := errors.Join(err, os.Remove(path)); err != nil {
+		return err
+	}
+	return until(ctx, 30*time.Second, "packets and records are stored again", func() bool {
+		s, err := d.status(ctx)
+		return err == nil && s.Capture.Stored > full.Capture.Stored && s.Truth.Written > full.Truth.Written && !s.Truth.Failing
+	})
 }
 
-func rotateIDS(ctx context.Context, _ *daemon, l *lab.Lab) error {
+// fill writes a file until the disk is full.
+func fill(path string) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	block := make([]byte, 1<<16)
+	for err == nil {
+		_, err = f.Write(block)
+	}
+	if errors.Is(err, unix.ENOSPC) {
+		err = nil
+	}
+	return errors.Join(err, f.Close())
+}
+
+// rotateIDS wants alerts of the new log joined with our flows.
+func rotateIDS(ctx context.Context, d *daemon, l *lab.Lab) error {
 	if err := l.KillIDS(ctx); err != nil {
 		return err
 	}
 	if err := os.Rename(l.EVE(), l.EVE()+".1"); err != nil {
 		return err
 	}
-	return l.StartIDS(ctx)
+	if err := l.StartIDS(ctx); err != nil {
+		return err
+	}
+	before, err := d.detected(ctx)
+	if err != nil {
+		return err
+	}
+	return until(ctx, 30*time.Second, "flows of ours have alerts", func() bool {
+		now, err := d.detected(ctx)
+		return err == nil && now > before
+	})
 }
 
 // rubbish wants it refused in one line, and the config before it taken again.

@@ -19,9 +19,10 @@ func TestJudgeSizes(t *testing.T) {
 	}{
 		{"flat", life(1, 0, 100, flat), true},
 		{"grows", life(1, 0, 100, func(i int) float64 { return 70 + float64(i) }), false},
-		{"grows while it warms up", life(1, 0, 100, func(i int) float64 { return 70 + 20*float64(min(i, 20)) }), true},
-		{"a new process begins anew", append(life(1, 0, 100, flat), life(2, 100, 150, func(i int) float64 { return 200 })...), true},
-		{"too few", life(1, 0, 25, flat), false},
+		{"grows while it warms up", life(1, 0, 100, func(i int) float64 { return 70 + 2*float64(min(i, 20)) }), true},
+		{"a new process begins anew", append(life(1, 0, 100, flat), life(2, 100, 150, func(i int) float64 { return 120 })...), true},
+		{"too few", life(1, 0, 15, flat), false},
+		{"large from the start", life(1, 0, 100, func(int) float64 { return 130 }), false},
 		{"a map more", append(life(1, 0, 99, flat), sample{At: 99, PID: 1, RSS: 70, BPF: 10, Files: 40, Goroutines: 10}), false},
 		{"too much on disk", append(life(1, 0, 99, flat), sample{At: 99, PID: 1, RSS: 70, BPF: 9, Files: 40, Goroutines: 10, Disk: 11}), false},
 	} {

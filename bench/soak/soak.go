@@ -50,7 +50,7 @@ func soak(ctx context.Context, o options) (_ []rule, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(filepath.Dir(d.config))
+	defer func() { err = errors.Join(err, d.clear()) }()
 	fmt.Printf("soak: seed %d, %g minutes at %g/s, %s servers\n", o.seed, o.minutes, o.rate, o.servers)
 	if err := firstModel(ctx, d, l); err != nil {
 		return nil, err
@@ -58,7 +58,7 @@ func soak(ctx context.Context, o options) (_ []rule, err error) {
 	r := &record{Seed: o.seed, Minutes: o.minutes, began: time.Now()}
 	beside, stop := context.WithCancel(ctx)
 	var others sync.WaitGroup
-	for _, label := range lab.Labels() {
+	for _, label := range labels() {
 		others.Go(func() { r.client(beside, l, label) })
 	}
 	others.Go(func() { r.watch(beside, d) })
@@ -74,12 +74,15 @@ func soak(ctx context.Context, o options) (_ []rule, err error) {
 	return r.Rules, r.write(o.out)
 }
 
+// labels are what the clients speak: of the last of them the sensor has a rule.
+func labels() []string { return append(lab.Labels(), "traversal") }
+
 // firstModel has the clients speak until packets are injected.
 func firstModel(ctx context.Context, d *daemon, l *lab.Lab) error {
 	if err := d.start(ctx); err != nil {
 		return err
 	}
-	for _, label := range lab.Labels() {
+	for _, label := range labels() {
 		if err := l.Traffic(ctx, label, 400, nil); err != nil {
 			return err
 		}
@@ -220,7 +223,7 @@ func (r *record) judge(ctx context.Context, d *daemon) error {
 	}
 	r.Rules = append(r.Rules, judgeClients(r.Batches, r.Events))
 	r.Rules = append(r.Rules, judgeEvents(r.Events)...)
-	r.Rules = append(r.Rules, judgeSizes(r.Samples, captureMiB+truthMiB+otherMiB)...)
+	r.Rules = append(r.Rules, judgeSizes(r.Samples, diskMiB)...)
 	took, err := d.end(syscall.SIGTERM)
 	r.Rules = append(r.Rules, rule{"SIGTERM", fmt.Sprintf("ends after %.1f s, %v", took.Seconds(), err), fmt.Sprintf("in %v, without an error", stopIn), err == nil && took < stopIn})
 	text, err := os.ReadFile(d.log.Name())

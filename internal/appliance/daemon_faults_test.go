@@ -17,6 +17,7 @@ import (
 
 	"pacgan-appliance/internal/config"
 	"pacgan-appliance/internal/dataset"
+	"pacgan-appliance/internal/family"
 	"pacgan-appliance/internal/lab"
 	"pacgan-appliance/internal/lab/labtest"
 	"pacgan-appliance/internal/model"
@@ -302,21 +303,7 @@ func (d *running) mustModels(t *testing.T) {
 // childOf is the training process of a daemon, 0 where it has none.
 func childOf(t *testing.T, daemon int) int {
 	t.Helper()
-	tasks, err := filepath.Glob("/proc/" + strconv.Itoa(daemon) + "/task/*/children")
+	child, err := family.Child(daemon, "train")
 	must(t, err)
-	for _, task := range tasks {
-		text, err := os.ReadFile(task)
-		if err != nil {
-			continue // a thread that has ended
-		}
-		for _, field := range strings.Fields(string(text)) {
-			line, err := os.ReadFile("/proc/" + field + "/cmdline")
-			if err == nil && strings.Contains(string(line), "\x00train\x00") {
-				pid, err := strconv.Atoi(field)
-				must(t, err)
-				return pid
-			}
-		}
-	}
-	return 0
+	return child
 }

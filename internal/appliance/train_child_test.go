@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pacgan-appliance/internal/config"
+	"pacgan-appliance/internal/family"
 	"pacgan-appliance/internal/lab/labtest"
 	"pacgan-appliance/internal/train"
 )
@@ -186,27 +187,15 @@ func TestTrainChildDiesWithParent(t *testing.T) {
 	if _, err := stdout.Read(make([]byte, 1)); err != nil { // a step: the child is at work
 		t.Fatal(err)
 	}
-	child := mustChildOf(t, cmd.Process.Pid)
+	child, err := family.Child(cmd.Process.Pid, "")
+	must(t, err)
+	if child == 0 {
+		t.Fatal("the training has no process")
+	}
 	must(t, cmd.Process.Kill())
 	_ = cmd.Wait() // killed, as it should be
 	var status unix.WaitStatus
 	if _, err := unix.Wait4(child, &status, 0, nil); err != nil || status.Signal() != syscall.SIGKILL {
 		t.Errorf("the child ended with %v, %v, want SIGKILL", status, err)
 	}
-}
-
-// mustChildOf is the process that one of pid's threads started: which one, the Go runtime decides.
-func mustChildOf(t *testing.T, pid int) (child int) {
-	t.Helper()
-	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
-	must(t, err)
-	for _, list := range lists {
-		children, err := os.ReadFile(list)
-		must(t, err)
-		if _, err := fmt.Sscan(string(children), &child); err == nil {
-			return child
-		}
-	}
-	t.Fatalf("process %d has no child", pid)
-	return 0
 }
