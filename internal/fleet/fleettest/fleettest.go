@@ -22,7 +22,7 @@ func Server(tb testing.TB, dir string, port int) *server.Server {
 	if port == 0 {
 		port = server.RANDOM_PORT
 	}
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: dir, SyncAlways: true, NoSigs: true, NoLog: true})
+	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, AlwaysEnableNonce: true, JetStream: true, StoreDir: dir, SyncAlways: true, NoSigs: true, NoLog: true})
 	if err != nil {
 		tb.Fatal(err)
 	}
