@@ -62,6 +62,7 @@ func (p *Program) hubCommand() *cobra.Command {
 	completeFiles(cmd, "config", "conf")
 	completeFiles(cmd, "key", "nk", "creds")
 	completeFiles(cmd, "ca", "pem")
+	cmd.AddCommand(p.hubInitCommand(), p.hubAddCommand())
 	return cmd
 }
 

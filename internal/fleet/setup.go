@@ -50,6 +50,9 @@ func Setup(ctx context.Context, js jetstream.JetStream, b Bounds, gateways []str
 			return fmt.Errorf("make bucket %s: %w", c.Bucket, err)
 		}
 	}
+	if err := noRollup(ctx, js, "KV_"+BeatBucket); err != nil {
+		return err
+	}
 	objects := []jetstream.ObjectStoreConfig{{Bucket: ModelBucket, MaxBytes: b.ModelBytes}}
 	for _, g := range gateways {
 		objects = append(objects, jetstream.ObjectStoreConfig{Bucket: DataBucket(g), MaxBytes: b.DataBytes})
@@ -59,6 +62,21 @@ func Setup(ctx context.Context, js jetstream.JetStream, b Bounds, gateways []str
 		if _, err := js.CreateOrUpdateObjectStore(ctx, c); err != nil {
 			return fmt.Errorf("make object store %s: %w", c.Bucket, err)
 		}
+	}
+	return nil
+}
+
+// noRollup takes from whoever may write a single subject of a bucket's stream the right to have the server remove all the
+// others (the header Nats-Rollup: all), which a bucket has for its own purges.
+func noRollup(ctx context.Context, js jetstream.JetStream, stream string) error {
+	s, err := js.Stream(ctx, stream)
+	if err != nil {
+		return fmt.Errorf("look at stream %s: %w", stream, err)
+	}
+	c := s.CachedInfo().Config
+	c.AllowRollup = false
+	if _, err := js.UpdateStream(ctx, c); err != nil {
+		return fmt.Errorf("change stream %s: %w", stream, err)
 	}
 	return nil
 }

@@ -105,3 +105,36 @@ func TestRunEnds(t *testing.T) {
 		t.Fatal("still runs a minute after it was told to end")
 	}
 }
+
+// mustHub runs a hub until the test ends and returns once it is ready; what is sent has it read its config again.
+func mustHub(t *testing.T, config string) chan<- struct{} {
+	t.Helper()
+	ready, ended, hangups, again := make(chan struct{}), make(chan error, 1), make(chan os.Signal), make(chan struct{})
+	ctx, cancel := context.WithCancel(context.Background())
+	task := func(ctx context.Context, _ jetstream.JetStream) error {
+		close(ready)
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-again:
+				hangups <- os.Interrupt // whichever it is
+			}
+		}
+	}
+	go func() {
+		key := filepath.Join(filepath.Dir(config), hub.KeyFile)
+		ended <- hub.Run(ctx, hub.Options{Config: config, Server: fleet.Options{Name: "hub", Key: key, Log: quiet}, Bounds: small, Tasks: []hub.Task{task}, Hangups: hangups})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		must(t, <-ended)
+	})
+	select {
+	case <-ready:
+	case err := <-ended:
+		ended <- nil
+		t.Fatalf("hub: %v", err)
+	}
+	return again
+}
