@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"time"
 )
 
 const (
@@ -14,7 +15,26 @@ const (
 	pcapngSuffix = ".pcapng"
 )
 
-var fileName = regexp.MustCompile(`^([0-9]{8,12})-[0-9]{8}T[0-9]{6}Z\.(jsonl|pcapng)$`)
+var fileName = regexp.MustCompile(`^([0-9]{8,12})-([0-9]{8}T[0-9]{6}Z)\.(jsonl|pcapng)$`)
+
+const beganLayout = "20060102T150405Z"
+
+// RecordsFile says of a file's name, without its directory, whether a Log's records are in it, the how manieth of the
+// directory it is, from 1, and when it began, to the second. Numbers rise, but not each has a file.
+func RecordsFile(name string) (number int, began time.Time, ok bool) {
+	match := fileName.FindStringSubmatch(name)
+	if match == nil || "."+match[3] != jsonlSuffix {
+		return 0, time.Time{}, false
+	}
+	number, err := strconv.Atoi(match[1])
+	if err != nil {
+		return 0, time.Time{}, false
+	}
+	if began, err = time.Parse(beganLayout, match[2]); err != nil {
+		return 0, time.Time{}, false
+	}
+	return number, began, true
+}
 
 // files are those of a Log's directory. One goroutine uses it.
 type files struct {

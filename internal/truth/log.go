@@ -332,5 +332,5 @@ func (l *Log) say(err error) {
 
 // base is the name of a segment's files without their suffix.
 func (s segment) base() string {
-	return fmt.Sprintf("%08d-%s", s.number, s.began.UTC().Format("20060102T150405Z"))
+	return fmt.Sprintf("%08d-%s", s.number, s.began.UTC().Format(beganLayout))
 }

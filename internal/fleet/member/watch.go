@@ -1,0 +1,117 @@
+package member
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"pacgan-appliance/internal/fleet"
+)
+
+// Wish is a revision of what the hub desires of a gateway. The zero one is before all: nothing is desired.
+type Wish struct {
+	Revision uint64 `json:"revision"`
+	fleet.Desired
+}
+
+// watchLimit is how long a hub may take to answer before it is asked again.
+const watchLimit = 10 * time.Second
+
+// Watch calls take with what the hub desires of a gateway now, and with each change, until ctx ends, which is no error.
+// After each new connection what is desired comes again. The fault, if any, is of a wish that is none.
+func Watch(ctx context.Context, c *nats.Conn, js jetstream.JetStream, name string, take func(w Wish, fault error), log *slog.Logger) error {
+	connected := c.StatusChanged(nats.CONNECTED)
+	defer c.RemoveStatusListener(connected)
+	for said := ""; ; {
+		err := watch(ctx, js, name, take, connected)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if !c.IsConnected() {
+			err = errAway
+		}
+		if err == nil {
+			said = ""
+			continue // a new connection
+		}
+		if text := err.Error(); text != said {
+			said = text
+			log.Warn("fleet: what the hub desires is not heard; what is in force stays", "error", err)
+		}
+		timer := time.NewTimer(backOffMost)
+		select {
+		case <-ctx.Done():
+		case <-connected:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// watch is for one connection: it is back without an error when there is another.
+func watch(ctx context.Context, js jetstream.JetStream, name string, take func(w Wish, fault error), connected <-chan nats.Status) error {
+	updates, stop, err := watchKey(ctx, js, name)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-connected:
+			return nil
+		case e, ok := <-updates:
+			if !ok {
+				return fmt.Errorf("the hub ended the watch of %s", fleet.DesiredBucket)
+			}
+			if e != nil { // nil: what follows is new
+				take(parseWish(e))
+			}
+		}
+	}
+}
+
+func watchKey(ctx context.Context, js jetstream.JetStream, name string) (<-chan jetstream.KeyValueEntry, func(), error) {
+	limited, cancel := context.WithTimeout(ctx, watchLimit)
+	defer cancel()
+	kv, err := js.KeyValue(limited, fleet.DesiredBucket)
+	if err != nil {
+		return nil, nil, err
+	}
+	w, err := kv.Watch(ctx, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	return w.Updates(), func() { _ = w.Stop() }, nil // of a connection that is lost: the hub has ended it
+}
+
+// maxDesired bounds a wish, in bytes.
+const maxDesired = 256 << 10
+
+// parseWish reads an entry; one that was removed desires nothing.
+func parseWish(e jetstream.KeyValueEntry) (Wish, error) {
+	w := Wish{Revision: e.Revision()}
+	if e.Operation() != jetstream.KeyValuePut {
+		return w, nil
+	}
+	var err error
+	w.Desired, err = parseDesired(e.Value())
+	return w, err
+}
+
+func parseDesired(text []byte) (fleet.Desired, error) {
+	if len(text) > maxDesired {
+		return fleet.Desired{}, fmt.Errorf("what is desired has %d bytes: at most %d are taken", len(text), maxDesired)
+	}
+	var d fleet.Desired
+	if err := json.Unmarshal(text, &d); err != nil {
+		return fleet.Desired{}, fmt.Errorf("what is desired is no JSON object of it: %w", err)
+	}
+	return d, nil
+}
