@@ -21,6 +21,8 @@ type Options struct {
 	Log  *slog.Logger
 	// InProcess is a server in this very process, in place of URL and CA; nil: none is.
 	InProcess nats.InProcessConnProvider
+	// Dialer, if there is one, dials in place of net's, which nothing can interrupt.
+	Dialer nats.CustomDialer
 }
 
 // reconnectWait is between attempts, for as long as it takes.
@@ -45,6 +47,9 @@ func Connect(o Options) (*nats.Conn, error) {
 			}
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Warn("fleet", "error", err) }),
+	}
+	if o.Dialer != nil {
+		options = append(options, nats.SetCustomDialer(o.Dialer))
 	}
 	if o.Key != "" {
 		option, err := authenticate(o.Key)
