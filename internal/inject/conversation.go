@@ -56,7 +56,7 @@ type conversation struct {
 	buffer     []byte // holds the generated packet
 	generated  packet.IP
 	iss        uint32
-	sndNxt     uint32
+	sndNxt     uint32 // before it is open: where the conversation ended that it follows
 	rcvNxt     uint32
 	tsVal      uint32 // of the generated segment
 	tsEcho     uint32 // the peer's newest
@@ -64,6 +64,7 @@ type conversation struct {
 	offered    bool   // we offered timestamps in the SYN
 	stamped    bool   // both sides use timestamps
 	resent     bool
+	follows    bool  // at once, another one of the same flow
 	retransmit int64 // when, monotonic
 	deadline   int64
 	decided    bool          // the verdict is known
@@ -137,7 +138,7 @@ func (c *conversations) start(hop [6]byte, p Packet, now int64) bool {
 		c.long += len(p.IP)
 	}
 	v := c.take()
-	v.label, v.tag, v.hop, v.flow, v.next = p.Label, p.Tag, hop, tupleOf(p.IP), nil
+	v.label, v.tag, v.hop, v.flow, v.next, v.follows = p.Label, p.Tag, hop, tupleOf(p.IP), nil, false
 	v.buffer = append(v.buffer[:0], p.IP...)
 	v.generated = packet.IP(v.buffer)
 	last := c.byFlow[v.flow]
@@ -176,7 +177,9 @@ func (c *conversations) take() *conversation {
 // open sends the SYN; for a generated SYN without data, that itself.
 func (c *conversations) open(v *conversation, now int64) {
 	s := packet.TCP(v.generated.Payload())
-	v.iss = isn(c.secret, v.flow, now)
+	if v.iss = isn(c.secret, v.flow, now); v.follows && int32(v.iss-v.sndNxt) <= 0 {
+		v.iss = v.sndNxt + 1
+	}
 	v.tsVal, _, v.offered = timestamps(s.Options())
 	v.offered = v.offered && c.stamps.mayOffer(v.flow, v.tsVal)
 	v.tsEcho, v.stamped, v.resent = 0, false, false
@@ -186,6 +189,7 @@ func (c *conversations) open(v *conversation, now int64) {
 	if len(v.generated.L4Data()) == 0 {
 		v.state = stateProbing
 		v.iss, v.resent = s.Seq(), true // it is sent once, as it is
+		v.sndNxt = v.iss + 1
 		c.send(v, metaOpens|metaGenerated, func(b []byte) int { return copy(b, v.generated) })
 		return
 	}
@@ -213,6 +217,7 @@ func (c *conversations) finish(v *conversation, now int64) {
 	}
 	if next != nil {
 		c.ledger.wait(next.label, -1)
+		next.follows, next.sndNxt = true, v.sndNxt
 		c.open(next, now)
 	}
 }

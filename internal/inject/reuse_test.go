@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -88,13 +89,16 @@ func TestConversationsAreBounded(t *testing.T) {
 	}
 }
 
-// TestEqualSegmentsQueue: a hundred packets of one flow at once become a
-// hundred conversations, one after the other.
+// TestEqualSegmentsQueue: a thousand packets of one flow at once become a
+// thousand conversations, one after the other. The server closes first, and
+// each takes a tenth of a millisecond: sequence numbers must not fall behind
+// those that the server has in TIME-WAIT (RFC 9293, 3.4.1).
 func TestEqualSegmentsQueue(t *testing.T) {
-	n := newNetwork(t, networkOptions{})
-	startHTTP(t, n.servers, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "hello") }))
-	got := n.inject(t, requests(t, 100, 1, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"), inject.RunOptions{})[web]
-	want := account{Label: "http", Generated: 100, Answered: 100, OnWire: 100}
+	n := newNetwork(t, networkOptions{timeout: 10 * time.Second}) // one stands for all
+	startNginx(t, n.servers)
+	const total = 1000
+	got := n.inject(t, requests(t, total, 1, "GET /"+strings.Repeat("a", 1200)+" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"), inject.RunOptions{})[web]
+	want := account{Label: "http", Generated: total, Answered: total, OnWire: total}
 	if diff := cmp.Diff(want, got, emptyIsNil); diff != "" {
 		t.Errorf("account (-want +got):\n%s", diff)
 	}
