@@ -60,6 +60,7 @@ test check: deps systree generate-check lint
 	CGO_ENABLED=1 PACGAN_REQUIRE_ROOT=1 $(GO) test -race -short -timeout 40m $(RACE_PACKAGES)
 	PACGAN_RACED=1 PACGAN_REQUIRE_ROOT=1 PACGAN_OLD_KERNEL='$(CURDIR)/build/old-kernel' $(GO) test -timeout 40m $(PACKAGES)
 	$(MAKE) --no-print-directory package-lint ARCHES=$$($(GO) env GOARCH)
+	$(MAKE) --no-print-directory soak MINUTES=1 ARGS='-seed 1 -gap 500ms'
 	$(MAKE) --no-print-directory fuzz
 	$(GO) test -run '^$$' -bench . -benchtime 1x $(PACKAGES) >build/test/bench.txt || { cat build/test/bench.txt; exit 1; }
 
