@@ -27,3 +27,10 @@ func (c *Cached[T]) Get() (T, error) {
 	}
 	return c.value, c.err
 }
+
+// Forget has the value made anew for whoever asks next.
+func (c *Cached[T]) Forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.made = time.Time{}
+}
