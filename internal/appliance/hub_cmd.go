@@ -16,6 +16,7 @@ import (
 	"pacgan-appliance/internal/config"
 	"pacgan-appliance/internal/fleet"
 	"pacgan-appliance/internal/fleet/hub"
+	"pacgan-appliance/internal/fleet/hubpage"
 )
 
 const (
@@ -34,10 +35,10 @@ const hubName = "hub"
 
 // hubFlags are those of "hub".
 type hubFlags struct {
-	config, url, key, ca string
-	gateways             []string
-	truth, models, data  config.ByteSize
-	replicas             int
+	config, url, key, ca, page string
+	gateways                   []string
+	truth, models, data        config.ByteSize
+	replicas                   int
 }
 
 // hubCommand is about the fleet's hub.
@@ -57,6 +58,7 @@ func (p *Program) hubCommand() *cobra.Command {
 	flags.Var(&f.models, "models", "how much room models have")
 	flags.Var(&f.data, "data", "how much room the data sets of one gateway have")
 	flags.IntVar(&f.replicas, "replicas", 1, "on how many servers of a cluster each message is kept: 3 survives the loss of one")
+	flags.StringVar(&f.page, "page", hubpage.DefaultAddress, "loopback `address` of the page, or "+noPage)
 	cmd.MarkFlagsMutuallyExclusive("config", "url")
 	cmd.MarkFlagsOneRequired("config", "url")
 	completeFiles(cmd, "config", "conf")
@@ -75,6 +77,9 @@ func (p *Program) hub(ctx context.Context, f hubFlags) error {
 	if f.replicas < 1 || f.replicas > 5 {
 		return usagef("--replicas %d: must be 1 to 5", f.replicas)
 	}
+	if err := checkPage(f.page); err != nil {
+		return err
+	}
 	if f.config != "" && f.key == "" {
 		f.key = filepath.Join(filepath.Dir(f.config), hub.KeyFile)
 	}
@@ -91,13 +96,13 @@ func (p *Program) hub(ctx context.Context, f hubFlags) error {
 		Bounds:   fleet.Bounds{TruthBytes: int64(f.truth), DataBytes: int64(f.data), ModelBytes: int64(f.models), Replicas: f.replicas},
 		Gateways: f.gateways,
 		Hangups:  hangups,
-		Tasks:    append([]hub.Task{tellSystemd}, hubTasks(log)...),
+		Tasks:    append([]hub.Task{tellSystemd}, hubTasks(f, log)...),
 	})
 }
 
-// hubTasks are what runs beside the server once streams and buckets are there: the hub's page and the rollout of models
-// are wired in here.
-func hubTasks(*slog.Logger) []hub.Task { return nil }
+// hubTasks are what runs beside the server once streams and buckets are there: the hub's page, and the rollout of models
+// is wired in here.
+func hubTasks(f hubFlags, log *slog.Logger) []hub.Task { return []hub.Task{pageTask(f.page, log)} }
 
 // tellSystemd says that the hub is ready, where systemd started it, and that it ends.
 func tellSystemd(ctx context.Context, _ jetstream.JetStream) error {

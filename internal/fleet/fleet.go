@@ -8,6 +8,7 @@ package fleet
 import (
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
 )
 
@@ -36,7 +37,18 @@ const (
 )
 
 // DataBucket is the object store of a gateway's datasets: it writes, trainers read.
-func DataBucket(gateway string) string { return "pacgan-data-" + gateway }
+func DataBucket(gateway string) string { return dataPrefix + gateway }
+
+const dataPrefix = "pacgan-data-"
+
+// DataBucketOf is the gateway whose bucket has this name; "": it is nobody's.
+func DataBucketOf(bucket string) string {
+	name, ok := strings.CutPrefix(bucket, dataPrefix)
+	if !ok || CheckName(name) != nil {
+		return ""
+	}
+	return name
+}
 
 // TruthSubject is where a gateway's truth records go.
 func TruthSubject(gateway string) string { return "pacgan.truth." + gateway }

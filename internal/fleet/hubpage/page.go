@@ -36,8 +36,6 @@ var templates embed.FS
 // Options are what the page needs of the hub.
 type Options struct {
 	JetStream jetstream.JetStream
-	// Gateways are the names of those that ought to be there, whether they ever were or not.
-	Gateways []string
 	// Hosts are names by which the page may be asked for, beside localhost and IP addresses.
 	Hosts []string
 	Log   *slog.Logger
@@ -52,6 +50,7 @@ type Page struct {
 	streams   *live.Streams
 	now       func() time.Time
 	patience  time.Duration // with gateways' answers
+	every     time.Duration // expectEvery
 }
 
 // New makes the page. It shows nothing before Serve or watch runs.
@@ -60,7 +59,7 @@ func New(o Options) (*Page, error) {
 	if err != nil {
 		return nil, fmt.Errorf("hub's page: %w", err)
 	}
-	p := &Page{options: o, picture: newPicture(o.Gateways), templates: t, streams: live.NewStreams(), now: time.Now, patience: fleet.AnswerWithin}
+	p := &Page{options: o, picture: newPicture(), templates: t, streams: live.NewStreams(), now: time.Now, patience: fleet.AnswerWithin, every: expectEvery}
 	p.parts = &live.Cached[[]live.Fragment]{Age: time.Second, Make: p.render}
 	return p, nil
 }

@@ -51,8 +51,20 @@ const (
 	sampleStep = 10 * time.Second
 )
 
-func newPicture(expected []string) *picture {
-	return &picture{expected: slices.Sorted(slices.Values(expected)), members: map[string]*member{}, desired: map[string]uint64{}, rollouts: map[string]fleet.Rollout{}}
+func newPicture() *picture {
+	return &picture{members: map[string]*member{}, desired: map[string]uint64{}, rollouts: map[string]fleet.Rollout{}}
+}
+
+// expect notes which gateways ought to be there, whether they ever were or not.
+func (p *picture) expect(names []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.expected = names
+	for _, name := range names {
+		if m := p.members[name]; m != nil {
+			m.Role = fleet.Gateway
+		}
+	}
 }
 
 // beat takes a member's beat in. The key says whose it is: only that member can have written it.

@@ -57,12 +57,13 @@ func text(v any) []byte {
 // samplePage shows the beats, a gateway that never came, and candidates; it has no server unless js is one.
 func samplePage(tb testing.TB, js jetstream.JetStream) *Page {
 	tb.Helper()
-	p, err := New(Options{JetStream: js, Gateways: []string{"lab-a", "lab-z"}, Hosts: []string{"hub"}, Log: slog.New(slog.DiscardHandler)})
+	p, err := New(Options{JetStream: js, Hosts: []string{"hub"}, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		tb.Fatal(err)
 	}
 	p.now = func() time.Time { return noon }
 	p.parts.Age = 0
+	p.picture.expect([]string{"lab-a", "lab-z"})
 	for _, b := range beats() {
 		p.picture.beat(b.Name, text(b), noon.Add(-time.Second))
 	}

@@ -10,6 +10,9 @@ import (
 	"pacgan-appliance/internal/fleet"
 )
 
+// askLimit is how long a server may take to answer.
+const askLimit = 10 * time.Second
+
 // retryAfter is how long a bucket that cannot be watched is left alone.
 const retryAfter = time.Second
 
@@ -28,8 +31,37 @@ func (p *Page) watch(ctx context.Context) {
 			p.follow(ctx, f.bucket, f.take)
 		}()
 	}
+	p.expect(ctx)
 	for range follow {
 		<-done
+	}
+}
+
+// expectEvery is how often the hub is asked which gateways it has made a bucket for.
+const expectEvery = 10 * time.Second
+
+// expect notes which gateways the hub knows, of whom each has a bucket for its datasets, until ctx ends.
+func (p *Page) expect(ctx context.Context) {
+	tick := time.NewTicker(p.every)
+	defer tick.Stop()
+	for {
+		asking, cancel := context.WithTimeout(ctx, askLimit)
+		var names []string
+		list := p.options.JetStream.ObjectStoreNames(asking)
+		for bucket := range list.Name() {
+			if name := fleet.DataBucketOf(bucket); name != "" {
+				names = append(names, name)
+			}
+		}
+		if list.Error() == nil { // else those that were known stay; the page says that it has no server
+			p.picture.expect(names)
+		}
+		cancel()
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
 	}
 }
 
@@ -59,7 +91,7 @@ func (p *Page) follow(ctx context.Context, bucket string, take func(jetstream.Ke
 
 // followOnce ends with ctx, with an error, with a new connection, or when the watcher does.
 func (p *Page) followOnce(ctx context.Context, bucket string, take func(jetstream.KeyValueEntry), connected <-chan nats.Status) error {
-	asking, cancel := context.WithTimeout(ctx, 10*time.Second)
+	asking, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
 	kv, err := p.options.JetStream.KeyValue(asking, bucket)
 	if err != nil {

@@ -19,10 +19,11 @@ import (
 // mustServe runs the page on a hub of two gateways until the test ends, and is its address.
 func mustServe(tb testing.TB, js jetstream.JetStream) (*Page, string) {
 	tb.Helper()
-	p, err := New(Options{JetStream: js, Gateways: []string{"lab-a", "lab-b"}, Log: slog.New(slog.DiscardHandler)})
+	p, err := New(Options{JetStream: js, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		tb.Fatal(err)
 	}
+	p.every = 100 * time.Millisecond
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
@@ -80,7 +81,7 @@ func TestFollowsBuckets(t *testing.T) {
 		t.Fatal(err)
 	}
 	p, url := mustServe(t, js) // before there is any bucket
-	if err := fleet.Setup(t.Context(), js, fleet.Bounds{TruthBytes: 1 << 20, DataBytes: 1 << 20, ModelBytes: 1 << 20, Replicas: 1}, nil); err != nil {
+	if err := fleet.Setup(t.Context(), js, fleet.Bounds{TruthBytes: 1 << 20, DataBytes: 1 << 20, ModelBytes: 1 << 20, Replicas: 1}, []string{"lab-a", "lab-b"}); err != nil {
 		t.Fatal(err)
 	}
 	state := func(name string) func() string {
@@ -92,7 +93,7 @@ func TestFollowsBuckets(t *testing.T) {
 		}
 	}
 	a := state("lab-a")
-	mustPut(t, js, fleet.BeatBucket, "lab-a", fleet.Beat{State: "injecting"})
+	mustPut(t, js, fleet.BeatBucket, "lab-a", fleet.Beat{Role: fleet.Gateway, State: "injecting"})
 	mustPut(t, js, fleet.DesiredBucket, "lab-a", fleet.Desired{})
 	mustPut(t, js, fleet.RolloutBucket, "w1", fleet.Rollout{State: fleet.RolloutFirst})
 	eventually(t, "the beat is not seen", func() bool { return a() == "injecting" })
@@ -100,6 +101,7 @@ func TestFollowsBuckets(t *testing.T) {
 		v := p.view()
 		return v.gateway("lab-a").Desired == 1 && len(v.Under) == 1
 	})
+	eventually(t, "the gateway that never came is not expected", func() bool { return state("lab-b")() == never })
 	at := port(t, s)
 	s.Shutdown()
 	s.WaitForShutdown()
