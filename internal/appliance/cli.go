@@ -113,7 +113,7 @@ func (p *Program) Command() *cobra.Command {
 	}
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
-	root.AddCommand(p.runCommand(), p.labCommand(), p.trainCommand(), p.generateCommand(), p.injectCommand(), p.scoreCommand(), p.truthCommand(), p.modelCommand(), p.checkCommand(), p.doctorCommand(), p.cleanCommand(), p.hubCommand(), p.trainerCommand())
+	root.AddCommand(p.runCommand(), p.labCommand(), p.trainCommand(), p.generateCommand(), p.injectCommand(), p.scoreCommand(), p.truthCommand(), p.modelCommand(), p.checkCommand(), p.doctorCommand(), p.cleanCommand(), p.hubCommand(), p.fleetCommand(), p.trainerCommand())
 	root.AddCommand(p.controlCommands()...)
 	return root
 }

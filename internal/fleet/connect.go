@@ -23,6 +23,7 @@ type Options struct {
 	InProcess nats.InProcessConnProvider
 	// Dialer, if there is one, dials in place of net's, which nothing can interrupt.
 	Dialer nats.CustomDialer
+	Once   bool // an attempt that fails is an error: for commands, which do not wait for better times
 }
 
 // reconnectWait is between attempts, for as long as it takes.
@@ -63,6 +64,9 @@ func Connect(o Options) (*nats.Conn, error) {
 			return nil, fmt.Errorf("fleet.ca: %w", err)
 		}
 		options = append(options, nats.RootCAs(o.CA))
+	}
+	if o.Once {
+		options = append(options, nats.RetryOnFailedConnect(false))
 	}
 	if o.InProcess != nil {
 		options = append(options, nats.InProcessServer(o.InProcess))

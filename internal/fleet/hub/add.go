@@ -28,9 +28,9 @@ func Add(dir string, role fleet.Role, name string) (public string, err error) {
 	if err := fleet.CheckName(name); err != nil {
 		return "", err
 	}
-	url, err := os.ReadFile(filepath.Join(dir, urlFile))
+	url, err := URL(dir)
 	if err != nil {
-		return "", fmt.Errorf("%s was not made by hub init: %w", dir, err)
+		return "", err
 	}
 	ca, err := os.ReadFile(filepath.Join(dir, CAFile))
 	if err != nil {
@@ -56,13 +56,22 @@ func Add(dir string, role fleet.Role, name string) (public string, err error) {
 	if err := os.Mkdir(member, 0o750); err != nil {
 		return "", err
 	}
-	files := map[string][]byte{memberKey: seed, CAFile: ca, memberSnippet: []byte(snippet(role, name, strings.TrimSpace(string(url)), trusted(before, role)))}
+	files := map[string][]byte{memberKey: seed, CAFile: ca, memberSnippet: []byte(snippet(role, name, url, trusted(before, role)))}
 	for file, text := range files {
 		if err := writeNew(filepath.Join(member, file), text, 0o640); err != nil {
 			return "", err
 		}
 	}
 	return public, replace(path, []byte(before+user(role, name, public)+endOfMembers+after))
+}
+
+// URL is where members reach the hub that Init made in dir.
+func URL(dir string) (string, error) {
+	url, err := os.ReadFile(filepath.Join(dir, urlFile))
+	if err != nil {
+		return "", fmt.Errorf("%s was not made by hub init: %w", dir, err)
+	}
+	return strings.TrimSpace(string(url)), nil
 }
 
 var memberLine = regexp.MustCompile(`\{ # (\w+) (\S+)\n\s*nkey: (U[A-Z2-7]{55})\n`)
