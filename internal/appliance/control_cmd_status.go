@@ -135,6 +135,9 @@ func (s *Status) write(w io.Writer) error {
 	for i := range s.IDS {
 		fmt.Fprintln(w, s.IDS[i].Line())
 	}
+	if s.Fleet != nil {
+		fmt.Fprintln(w, s.Fleet.line())
+	}
 	for _, t := range s.Tasks {
 		switch {
 		case !t.Running && t.LastError != "":

@@ -62,7 +62,8 @@ type service struct {
 	control *control.Server
 	page    pageSocket
 	history *web.History
-	sensors *watchers // nil: none is watched
+	sensors *watchers   // nil: none is watched
+	fleet   *membership // nil: there is no fleet
 
 	scrubber   atomic.Pointer[privacy.Scrubber]
 	expired    time.Time     // when packets were last removed for their age
@@ -120,14 +121,22 @@ func socketPath(cfg config.Config, runtimeDirectory string) string {
 	return filepath.Join(cfg.State.Dir, control.SocketName)
 }
 
-// openService opens all that the daemon needs, or nothing.
-func openService(cfg config.Config, o serviceOptions, log *slog.Logger) (_ *service, err error) {
+// openService opens all that the daemon needs, or nothing. own is the gateway's config, as its file has it.
+func openService(own config.Config, o serviceOptions, log *slog.Logger) (_ *service, err error) {
+	fleet, err := openMembership(own, log)
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := fleet.atStart(own)
+	if err != nil {
+		return nil, err
+	}
 	s := &service{
-		options: o, log: log, models: filepath.Join(cfg.State.Dir, modelsDir), notify: notifySystemd, started: time.Now(),
+		options: o, log: log, fleet: fleet, models: filepath.Join(cfg.State.Dir, modelsDir), notify: notifySystemd, started: time.Now(),
 		trainer: newTrainer(), valve: newValve(rateOf(cfg)), page: pageSocket{passed: o.page}, recent: newRecent(),
 	}
 	s.cfg.Store(&cfg)
-	s.tasks = newSupervisor(s.jobs(), log)
+	s.tasks = newSupervisor(slices.Concat(s.jobs(), s.fleetJobs()), log)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -158,11 +167,16 @@ func openService(cfg config.Config, o serviceOptions, log *slog.Logger) (_ *serv
 	if s.tap, err = openTap(cfg, s.store); err != nil {
 		return nil, err
 	}
-	if s.wire, err = openWire(cfg, allOrigins); err != nil {
+	wide := cfg
+	wide.Safety.MaxRate = own.Safety.MaxRate // room for when the hub no longer wants less
+	if s.wire, err = openWire(wide, allOrigins); err != nil {
 		return nil, err
 	}
 	s.sensors = openWatchers(cfg, s.wire.truth)
 	s.valve.injector = s.wire.injector
+	if err = s.valve.bound(cfg); err != nil {
+		return nil, err
+	}
 	if s.links, err = links.New(cfg.Gateway.LAN, cfg.Gateway.WAN); err != nil {
 		return nil, err
 	}
@@ -172,6 +186,9 @@ func openService(cfg config.Config, o serviceOptions, log *slog.Logger) (_ *serv
 	log.Info("frames are sent by " + s.wire.injector.Engine().String())
 	if err = s.recent.load(s.store, labelNames(cfg)); err != nil {
 		return nil, err
+	}
+	if s.fleet != nil {
+		s.connectFleet()
 	}
 	return s, s.loadCurrent()
 }

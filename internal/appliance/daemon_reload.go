@@ -40,10 +40,20 @@ func (s *service) reload() (string, error) {
 
 // takeUp reads the config and puts it in force.
 func (s *service) takeUp() (string, error) {
-	next, err := configLoader().Load(s.options.path)
+	own, err := configLoader().Load(s.options.path)
 	if err != nil {
 		return "", err
 	}
+	message := ""
+	err = s.fleet.over(own, func(next config.Config) (err error) {
+		message, err = s.putInForce(next)
+		return err
+	})
+	return message, err
+}
+
+// putInForce puts a config in force as a whole, or says why it cannot be, and what has changed.
+func (s *service) putInForce(next config.Config) (string, error) {
 	live, restart := changes(*s.cfg.Load(), next)
 	switch {
 	case len(restart) == 1:

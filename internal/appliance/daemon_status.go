@@ -35,6 +35,7 @@ type Status struct {
 	Drops         DropStatus        `json:"drops"`
 	Truth         *TruthStatus      `json:"truth,omitempty"` // none where no record is kept
 	IDS           []score.LiveScore `json:"ids,omitempty"`   // since their Since, in the config's order
+	Fleet         *FleetStatus      `json:"fleet,omitempty"` // none without a fleet
 	Warnings      []string          `json:"warnings"`        // of losses, each with its stage and what to do
 	Tasks         []TaskStatus      `json:"tasks"`
 }
@@ -249,7 +250,8 @@ func (s *service) describeCapture(out *Status) error {
 	}
 	out.Truth = s.wire.truth.status()
 	out.IDS = s.sensors.scores()
-	out.Warnings = slices.Concat(out.Drops.warnings(s.wire.name), out.Truth.warnings(), sensorWarnings(out.IDS))
+	out.Fleet = s.fleet.status()
+	out.Warnings = slices.Concat(out.Drops.warnings(s.wire.name), out.Truth.warnings(), sensorWarnings(out.IDS), out.Fleet.warnings())
 	if live := s.current.Load(); live != nil && len(live.manifest.LeftOut()) > 0 {
 		out.Warnings = append(out.Warnings, "labels left out of the model in use: "+inWords(live.manifest.LeftOut()))
 	}

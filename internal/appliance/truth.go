@@ -18,6 +18,14 @@ const truthDir = "truth"
 // truthUsage is the help of --truth.
 const truthUsage = "keep a record of each injected packet, and the packet, in `directory` (docs/truth.md)"
 
+// truthDirOf is where a config's records are kept.
+func truthDirOf(cfg config.Config) string {
+	if cfg.Truth.Dir != "" {
+		return cfg.Truth.Dir
+	}
+	return filepath.Join(cfg.State.Dir, truthDir)
+}
+
 // keepTruth has records kept in dir, or none where it is "".
 func keepTruth(cfg *config.Config, dir string) {
 	cfg.Truth.Enabled, cfg.Truth.Dir = dir != "", dir
@@ -38,10 +46,7 @@ func openTestimony(cfg config.Config, room int) (*testimony, error) {
 	if !cfg.Truth.Enabled {
 		return nil, nil
 	}
-	t := &testimony{dir: cfg.Truth.Dir}
-	if t.dir == "" {
-		t.dir = filepath.Join(cfg.State.Dir, truthDir)
-	}
+	t := &testimony{dir: truthDirOf(cfg)}
 	var err error
 	t.log, err = truth.Open(t.dir, truth.Options{
 		MaxBytes: int64(cfg.Truth.MaxBytes), Packets: cfg.Truth.Packets, Logger: slog.With("component", "truth"),

@@ -47,7 +47,11 @@ func Connect(o Options) (*nats.Conn, error) {
 				log.Warn("fleet: cannot connect", "error", err)
 			}
 		}),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Warn("fleet", "error", err) }),
+		nats.ErrorHandler(func(c *nats.Conn, _ *nats.Subscription, err error) {
+			if c.IsConnected() { // else it follows from that, which was told
+				log.Warn("fleet", "error", err)
+			}
+		}),
 	}
 	if o.Dialer != nil {
 		options = append(options, nats.SetCustomDialer(o.Dialer))

@@ -20,7 +20,7 @@ func Beat(ctx context.Context, js jetstream.JetStream, beat func() (fleet.Beat, 
 	tick := time.NewTicker(fleet.BeatInterval)
 	defer tick.Stop()
 	for said := ""; ; {
-		err := beatOnce(ctx, js, beat)
+		err := unlessAway(js.Conn(), beatOnce(ctx, js, beat))
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -28,7 +28,7 @@ func Beat(ctx context.Context, js jetstream.JetStream, beat func() (fleet.Beat, 
 			said = ""
 		case err.Error() != said:
 			said = err.Error()
-			log.Warn("fleet: the hub does not hear how this one fares", "error", err)
+			logUnlessAway(log, err, "fleet: the hub does not hear how this one fares")
 		}
 		select {
 		case <-ctx.Done():

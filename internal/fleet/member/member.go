@@ -4,6 +4,8 @@ package member
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"net"
 	"path/filepath"
 	"sync/atomic"
@@ -84,6 +86,23 @@ func (g *Gateway) Spool() fleet.SpoolBeat {
 		return u.Spool()
 	}
 	return fleet.SpoolBeat{}
+}
+
+// errAway says what the connection says itself in the log, with the reason.
+var errAway = errors.New("the hub cannot be reached")
+
+// unlessAway is err, where there is one, or that there is no connection.
+func unlessAway(c *nats.Conn, err error) error {
+	if err != nil && !c.IsConnected() {
+		return errAway
+	}
+	return err
+}
+
+func logUnlessAway(log *slog.Logger, err error, what string) {
+	if !errors.Is(err, errAway) {
+		log.Warn(what, "error", err)
+	}
 }
 
 // dialer ends its attempts with ctx: a name server that does not answer must not hold up the end of the program.

@@ -71,7 +71,7 @@ func (u *Uploader) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		u.say(err)
+		u.say(unlessAway(u.conn, err))
 		if u.Spool().Sent > before {
 			wait = backOffLeast
 		}
@@ -91,15 +91,15 @@ func (u *Uploader) say(err error) {
 		return
 	}
 	u.failed = text
-	if err == nil {
+	switch {
+	case err == nil:
 		u.log.Info("fleet: truth is handed over")
+		return
+	case errors.Is(err, errAway):
 		return
 	}
 	u.log.Warn("fleet: truth is not handed over: it waits in its directory", "error", err)
 }
-
-// errAway says what the connection knows better, and logs.
-var errAway = errors.New("the hub cannot be reached")
 
 // handOver asks the hub what it has, and sends what follows until that fails.
 func (u *Uploader) handOver(ctx context.Context) error {
@@ -128,9 +128,6 @@ func (u *Uploader) handOver(ctx context.Context) error {
 func (u *Uploader) recover(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, ackLimit)
 	defer cancel()
-	if !u.conn.IsConnected() {
-		return errAway
-	}
 	stream, err := u.js.Stream(ctx, fleet.TruthStream)
 	if err != nil {
 		return err

@@ -32,16 +32,13 @@ func Watch(ctx context.Context, c *nats.Conn, js jetstream.JetStream, name strin
 		if ctx.Err() != nil {
 			return nil
 		}
-		if !c.IsConnected() {
-			err = errAway
-		}
 		if err == nil {
 			said = ""
 			continue // a new connection
 		}
-		if text := err.Error(); text != said {
-			said = text
-			log.Warn("fleet: what the hub desires is not heard; what is in force stays", "error", err)
+		if err = unlessAway(c, err); err.Error() != said {
+			said = err.Error()
+			logUnlessAway(log, err, "fleet: what the hub desires is not heard; what is in force stays")
 		}
 		timer := time.NewTimer(backOffMost)
 		select {
