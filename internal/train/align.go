@@ -51,19 +51,34 @@ const (
 
 // align lays packets out. It does not depend on their order, for it sorts them.
 func align(packets [][]byte) []*aligned {
-	rest := slices.Clone(packets)
-	slices.SortFunc(rest, bytes.Compare)
-	var shapes []*aligned
-	for len(rest) > 0 {
+	sorted := slices.Clone(packets)
+	slices.SortFunc(sorted, bytes.Compare)
+	return shapesOf(sorted, 0)
+}
+
+// shapesOf lays sorted packets out, of kinds that were told apart so often.
+func shapesOf(packets [][]byte, depth int) (shapes []*aligned) {
+	rest := packets
+	for round := 0; len(rest) > 0; round++ {
 		var a *aligned
 		var odd [][]byte
-		if len(shapes) < mostShapes-1 && len(rest) >= fewestAligned {
+		if round < mostShapes-1 && len(rest) >= fewestAligned {
 			a, odd = alignMost(rest)
 		}
 		if a == nil {
 			a, odd = cut(rest, nil)
 		}
-		shapes, rest = append(shapes, a.refined().merged()), odd
+		rest = odd
+		var kinds [][][]byte
+		if depth < deepestKinds {
+			kinds = a.kinds()
+		}
+		if kinds == nil {
+			shapes = append(shapes, a.refined().merged())
+		}
+		for _, kind := range kinds {
+			shapes = append(shapes, shapesOf(kind, depth+1)...)
+		}
 	}
 	return shapes
 }

@@ -95,6 +95,12 @@ func whole(rows [][]byte) []piece {
 			return fields
 		}
 	}
+	if begin := textBegins(sample); begin > 0 {
+		head, text := slice(sample, 0, begin), behind(sample, begin)
+		if min(textCost(head), digitsCost(head))+plainCost(text) < plainCost(sample) && begin <= shortest(rows) {
+			return slices.Concat([]piece{{slice(rows, 0, begin), true}}, whole(behind(rows, begin)))
+		}
+	}
 	begin := shortest(rows)
 	if begin == 0 || min(wordCost(sample), textCost(sample), chainCost(nil, sample)) <= digits {
 		return []piece{{rows, false}}
@@ -102,14 +108,29 @@ func whole(rows [][]byte) []piece {
 	return []piece{{slice(rows, 0, begin), true}, {behind(rows, begin), false}}
 }
 
-// prefix is where a field's length lies: in size bytes, big-endian, behind the first at.
-type prefix struct{ at, size int }
+// textBegins returns how many bytes stand before the first from which on rows are text, as far as all of them go.
+func textBegins(rows [][]byte) int {
+	begin := 0
+	for x := range shortest(rows) {
+		if !mostlyText(slice(rows, x, x+1)) {
+			begin = x + 1
+		}
+	}
+	return begin
+}
+
+// prefix is where a field's length lies: in size bytes, big-endian, behind the first at. It counts some bytes before the
+// field, too: itself, or its type and itself.
+type prefix struct{ at, size, more int }
+
+// length is the length of the field of a row.
+func (f prefix) length(row []byte) int { return number(row[f.at:f.at+f.size]) - f.more }
 
 // cut cuts rows into what ends with the length, the field, and the rest.
 func (f prefix) cut(rows [][]byte) (begin, field, rest [][]byte) {
 	end := f.at + f.size
 	for _, row := range rows {
-		n := number(row[f.at:end])
+		n := f.length(row)
 		begin, field, rest = append(begin, row[:end]), append(field, row[end:end+n]), append(rest, row[end+n:])
 	}
 	return begin, field, rest
@@ -120,32 +141,39 @@ func (f prefix) fits(rows [][]byte) bool {
 	varies := false
 	for _, row := range rows {
 		end := f.at + f.size
-		if len(row) < end || end+number(row[f.at:end]) > len(row) {
+		if len(row) < end || f.length(row) < 0 || end+f.length(row) > len(row) {
 			return false
 		}
-		varies = varies || number(row[f.at:end]) != number(rows[0][f.at:end])
+		varies = varies || f.length(row) != f.length(rows[0])
 	}
 	return varies
 }
 
-// farthestPrefix is how many bytes stand before a length at most.
-const farthestPrefix = 8
+// farthestPrefix is how many bytes stand before a length at most, and mostCounted how many of them it counts, too, and
+// of itself.
+const farthestPrefix, mostCounted = 16, 4
 
 // lengthPrefix finds the length that describes rows most briefly; of size 0 if there is none, or they are described
-// more briefly without.
-func lengthPrefix(rows [][]byte) (best prefix) {
+// more briefly without. One that counts more than the field is looked for where none is that counts the field alone:
+// of random bytes the last is as well a field of its own.
+func lengthPrefix(rows [][]byte) prefix {
 	sample := evenly(rows, costSample)
-	least := plainCost(sample) - math.Log(2*farthestPrefix)
-	for at := range farthestPrefix {
-		for size := 1; size <= 2; size++ {
-			f := prefix{at, size}
-			if !f.fits(rows) {
-				continue
-			}
-			begin, field, rest := f.cut(sample)
-			// The length itself costs nothing, as the field is described with its own.
-			if c := digitsCost(slice(begin, 0, at)) + plainCost(field) + plainCost(rest); c < least {
-				least, best = c, f
+	best, cost := prefix{}, plainCost(sample)-math.Log(2*farthestPrefix*(mostCounted+1))
+	for more := range mostCounted + 1 {
+		if more == 1 && best.size > 0 {
+			break
+		}
+		for at := range farthestPrefix {
+			for size := 1; size <= 2; size++ {
+				f := prefix{at, size, more}
+				if more > at+size || !f.fits(rows) {
+					continue
+				}
+				begin, field, rest := f.cut(sample)
+				// The length itself costs nothing, as the field is described with its own.
+				if c := digitsCost(slice(begin, 0, at)) + plainCost(field) + plainCost(rest); c < cost {
+					best, cost = f, c
+				}
 			}
 		}
 	}
