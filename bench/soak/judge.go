@@ -50,10 +50,11 @@ type rule struct {
 
 // Bounds of the rules.
 const (
-	warmUp          = 20 * time.Second // of a process, before its size is judged
-	clientGrace     = 5 * time.Second  // after a fault that hits clients: ARP and their own retries
+	warmUp          = 8 * time.Minute // of a process, but at most half its life, before its size is judged: until what it remembers for a time is full
+	clientGrace     = 5 * time.Second // after a fault that hits clients: ARP and their own retries
 	recoverIn       = 30 * time.Second
-	rssGrowthMiB    = 16.0 // however long it lives: the longer, the smaller the leak that is found
+	rssGrowthMiB    = 16.0
+	rssSlope        = 0.5 // MiB a minute, where ten minutes and more are judged
 	rssMiB          = 128.0
 	filesGrowth     = 8
 	goroutineGrowth = 16
@@ -129,8 +130,12 @@ func judgeSizes(samples []sample, mostDisk float64) []rule {
 		bpf[s.BPF] = true
 	}
 	span := life[len(life)-1].At - life[0].At
+	bound := rssGrowthMiB
+	if span >= 600 {
+		bound = rssSlope * span / 60
+	}
 	return []rule{
-		{"RSS's line over the longest life", fmt.Sprintf("%+.1f MiB in %.0f s: %+.2f a minute", rss, span, 60*rss/span), fmt.Sprintf("below %+.0f MiB", rssGrowthMiB), rss < rssGrowthMiB},
+		{"RSS's line over the longest life", fmt.Sprintf("%+.1f MiB in %.0f s: %+.2f a minute", rss, span, 60*rss/span), fmt.Sprintf("below %+.1f MiB", bound), rss < bound},
 		{"RSS, the most", fmt.Sprintf("%.1f MiB", largest), fmt.Sprintf("below %.0f MiB", rssMiB), largest < rssMiB},
 		{"file descriptors' line", fmt.Sprintf("%+.1f", files), fmt.Sprintf("below %+d", filesGrowth), files < filesGrowth},
 		{"goroutines' line", fmt.Sprintf("%+.1f", goroutines), fmt.Sprintf("below %+d", goroutineGrowth), goroutines < goroutineGrowth},

@@ -20,6 +20,8 @@ func TestJudgeSizes(t *testing.T) {
 		{"flat", life(1, 0, 100, flat), true},
 		{"grows", life(1, 0, 100, func(i int) float64 { return 70 + float64(i) }), false},
 		{"grows while it warms up", life(1, 0, 100, func(i int) float64 { return 70 + 2*float64(min(i, 20)) }), true},
+		{"levels off after some minutes", life(1, 0, 1800, func(i int) float64 { return 70 + 0.08*float64(min(i, 480)) }), true},
+		{"leaks a little", life(1, 0, 1800, func(i int) float64 { return 70 + 0.01*float64(i) }), false},
 		{"a new process begins anew", append(life(1, 0, 100, flat), life(2, 100, 150, func(i int) float64 { return 120 })...), true},
 		{"too few", life(1, 0, 15, flat), false},
 		{"large from the start", life(1, 0, 100, func(int) float64 { return 130 }), false},
