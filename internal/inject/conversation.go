@@ -181,7 +181,7 @@ func (c *conversations) open(v *conversation, now int64) {
 		v.iss = v.sndNxt + 1
 	}
 	v.tsVal, _, v.offered = timestamps(s.Options())
-	v.offered = v.offered && c.stamps.mayOffer(v.flow, v.tsVal)
+	v.offered = v.offered && c.stamps.mayOffer(v.flow, v.tsVal, now)
 	v.tsEcho, v.stamped, v.resent = 0, false, false
 	v.decided, v.quiet = false, 0
 	v.retransmit = now + int64(min(retransmitAfter, c.timeout/2))

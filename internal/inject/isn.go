@@ -34,28 +34,33 @@ func isn(secret maphash.Seed, flow tuple, now int64) uint32 {
 	return uint32(now/isnTick) + uint32(maphash.Bytes(secret, b[:]))
 }
 
-// recentFlows is how many flows a generation of stampMemory holds.
-const recentFlows = 1 << 16
+// A generation of stampMemory holds so many flows, for so long at most: twice
+// the MSL, as TIME-WAIT lasts (RFC 9293, 3.6.1), in nanoseconds.
+const (
+	recentFlows = 1 << 16
+	recentTime  = 4 * 60e9
+)
 
 // stampMemory remembers the timestamps that flows were last used with. A
 // server that closed first has the flow in TIME-WAIT, and refuses a SYN with
 // an older timestamp (RFC 7323, 5.3); generated timestamps come in any order.
 type stampMemory struct {
 	now, before map[tuple]uint32
+	since       int64 // when now began, monotonic
 }
 
-// mayOffer reports whether a SYN of the flow may carry value, and remembers
-// it if so.
-func (m *stampMemory) mayOffer(flow tuple, value uint32) bool {
+// mayOffer reports whether a SYN of the flow may carry value at a time, and
+// remembers it if so.
+func (m *stampMemory) mayOffer(flow tuple, value uint32, at int64) bool {
+	if m.now == nil || len(m.now) >= recentFlows || at-m.since >= recentTime {
+		m.before, m.now, m.since = m.now, map[tuple]uint32{}, at
+	}
 	last, known := m.now[flow]
 	if !known {
 		last, known = m.before[flow]
 	}
 	if known && int32(value-last) < 0 {
 		return false
-	}
-	if m.now == nil || len(m.now) >= recentFlows {
-		m.before, m.now = m.now, map[tuple]uint32{}
 	}
 	m.now[flow] = value
 	return true

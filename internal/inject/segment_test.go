@@ -144,8 +144,22 @@ func TestStampMemory(t *testing.T) {
 		value uint32
 		want  bool
 	}{{100, true}, {100, true}, {99, false}, {101, true}, {0x80000000, true}, {0xffffffff, true}, {5, true}, {0xfffffff0, false}} {
-		if got := m.mayOffer(flow, step.value); got != step.want {
+		if got := m.mayOffer(flow, step.value, 0); got != step.want {
 			t.Errorf("%d: %v, want %v", step.value, got, step.want)
 		}
+	}
+	const minute = 60e9
+	m = stampMemory{}
+	for _, step := range []struct {
+		at    int64
+		value uint32
+		want  bool
+	}{{minute, 100, true}, {4.9 * minute, 99, false}, {5.1 * minute, 99, false}, {8.9 * minute, 99, false}, {9.2 * minute, 99, true}} {
+		if got := m.mayOffer(flow, step.value, step.at); got != step.want {
+			t.Errorf("after %v min: %v, want %v", step.at/minute, got, step.want)
+		}
+	}
+	if len(m.now)+len(m.before) != 1 {
+		t.Errorf("%d flows are remembered, want 1", len(m.now)+len(m.before))
 	}
 }
