@@ -17,7 +17,8 @@ const (
 	runLong = `Captures from the first minute, trains once there are enough packets of every label and then on
 the schedule, and injects what the current model generates, until it is stopped. Tells systemd when it is
 ready and what it is doing. SIGHUP reloads the config, as a whole or not at all, and SIGTERM ends the daemon
-with its state on disk. The commands "status", "pause", "resume", "train now" and "reload" talk to it.`
+with its state on disk. The commands "status", "pause", "resume", "train now" and "reload" talk to it. It
+rotates and bounds the record of injected packets itself ([truth] in the config): no logrotate may touch it.`
 
 	runExample = `  pacgan-appliance run -c config.toml
   systemctl enable --now pacgan-appliance`
