@@ -60,6 +60,11 @@ func testRPM(m *machine, network *lab.Lab, first, second string) {
 		m.run(command)
 	}
 	m.firstAnswer(network)
+	m.learnAgain()
+	m.reload()
+	m.agree()
+	m.hang()
+
 	m.give(second, "rpm")
 	m.upgrade("rpm -U --nodeps ./pacgan-appliance-1.0.1-1.*.rpm")
 	m.stop()
