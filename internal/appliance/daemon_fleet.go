@@ -224,3 +224,15 @@ func (f *FleetStatus) line() string {
 	}
 	return fmt.Sprintf("fleet %s as %s: %s; %s bytes of truth to hand over", f.URL, f.Name, state, thousands(uint64(f.Spool.Bytes)))
 }
+
+// web is the place in the fleet as the page and the metrics have it.
+func (f *FleetStatus) web() *web.Fleet {
+	if f == nil {
+		return nil
+	}
+	out := &web.Fleet{Name: f.Name, Connected: f.Connected, Waiting: uint64(f.Spool.Bytes), Sent: f.Spool.Sent, Lost: f.Spool.Lost}
+	if f.Refused != nil {
+		out.Refused = f.Refused.Reason
+	}
+	return out
+}

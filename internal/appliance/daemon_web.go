@@ -116,6 +116,7 @@ func (s *service) snapshot() (web.Snapshot, error) {
 	if t := now.Truth; t != nil {
 		out.Truth = &web.Truth{Written: t.Written, Lost: t.Lost, Unknown: t.Unknown}
 	}
+	out.Fleet = now.Fleet.web()
 	if reason := s.trainer.drift.Load(); reason != nil {
 		out.Drift = &web.Drift{Reason: *reason, Distance: -1}
 	}

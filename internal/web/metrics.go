@@ -25,7 +25,7 @@ type collector struct {
 // down rather than as idle.
 func NewCollector(snapshot func() (Snapshot, error)) prometheus.Collector {
 	var all []metric
-	for _, group := range [][]metric{daemonMetrics(), packetMetrics(), controlMetrics(), captureMetrics(), modelMetrics(), trainingMetrics(), idsMetrics(), truthMetrics()} {
+	for _, group := range [][]metric{daemonMetrics(), packetMetrics(), controlMetrics(), captureMetrics(), modelMetrics(), trainingMetrics(), idsMetrics(), truthMetrics(), fleetMetrics()} {
 		all = append(all, group...)
 	}
 	return &collector{snapshot: snapshot, metrics: all}

@@ -46,6 +46,10 @@ func TestMetricNamesAreLinted(t *testing.T) {
 
 func TestMetricValues(t *testing.T) {
 	tests := []struct{ family, want string }{
+		{"pacgan_fleet_spool_bytes", `# HELP pacgan_fleet_spool_bytes Truth that the hub has not yet.
+# TYPE pacgan_fleet_spool_bytes gauge
+pacgan_fleet_spool_bytes 4096
+`},
 		{"pacgan_packets_rejected_total", `# HELP pacgan_packets_rejected_total Packets with a response that is not valid, by reason.
 # TYPE pacgan_packets_rejected_total counter
 pacgan_packets_rejected_total{label="dns",reason="nxdomain"} 80

@@ -40,6 +40,10 @@ func TestPage(t *testing.T) {
 			"IDS edge: signature 1:9000001 (LOCAL &lt;traversal&gt;) has not fired on traversal for 42 s and 180 flows; before, it did on 98 %: was the rule removed?",
 			"<td>97.0 % of 1,000 (95.7 – 97.9)</td>", "12 expired", "traversal 970, foreign 17",
 		}},
+		{"fleet", "/", func(*Snapshot) {}, []string{`<div><dt>Fleet</dt><dd>connected</dd><dd class="note">lab-a: 4,096 bytes of truth wait</dd></div>`}},
+		{"fleet away", "/", func(s *Snapshot) { s.Fleet = &Fleet{Name: "lab-a", Lost: 12_345, Refused: "desired revision 7:2: <b>"} }, []string{
+			`<div class="bad"><dt>Fleet</dt><dd>away</dd>`, "this gateway goes on by itself", "12,345 bytes lost for room", "refused: desired revision 7:2: &lt;b&gt;",
+		}},
 		{"another span", "/?span=24h", func(*Snapshot) {}, []string{`href="/?span=24h" aria-current="page"`, "over the last 24 h"}},
 		{"unknown span", "/?span=%3Cscript%3E", func(*Snapshot) {}, []string{`data-events="/events?span=10m"`}},
 		{"paused, no model", "/", waiting, []string{"pacgan-appliance resume", "none yet"}},

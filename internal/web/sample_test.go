@@ -41,6 +41,7 @@ func sample() Snapshot {
 		Drift:    &Drift{Distance: 0.032},
 		IDS:      sampleIDS(),
 		Truth:    &Truth{Written: 40990, Lost: 7, Unknown: 3},
+		Fleet:    &Fleet{Name: "lab-a", Connected: true, Waiting: 4096, Sent: 40_800},
 		Training: &TrainingRun{Began: noon.Add(-time.Minute), Recipe: "gan", Step: 90, Steps: 450, Curve: sampleCurve()},
 	}
 }

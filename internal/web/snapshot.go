@@ -50,6 +50,7 @@ type Snapshot struct {
 	Drift    *Drift            // nil: not watched
 	Truth    *Truth            // nil: no record is kept
 	IDS      []score.LiveScore // sensors that are scored
+	Fleet    *Fleet            // nil: the gateway belongs to none
 }
 
 // Truth is what the record of injected packets has taken down.
