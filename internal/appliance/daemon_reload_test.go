@@ -219,7 +219,7 @@ func TestReloadRefused(t *testing.T) {
 		d.mustRefuse(t, "reload: "+tt.want+": the old config stays in force", "reload")
 	}
 	mustWrite(t, d.config, "[gatewy]\n")
-	d.mustRefuse(t, `reload: DIR/config.toml:1: unknown section "gatewy": known are gateway, safety, capture, label, train, inject, state, truth, web, ids, log; `+
+	d.mustRefuse(t, `reload: DIR/config.toml:1: unknown section "gatewy": known are gateway, safety, capture, label, train, inject, state, truth, web, ids, fleet, log; `+
 		`DIR/config.toml:1: gateway.lan is missing: the interface on the clients' side, such as "lan0"; `+
 		`DIR/config.toml:1: gateway.wan is missing: the interface on the test servers' side, such as "wan0"; `+
 		`DIR/config.toml:1: no [[label]]: at least one is needed, with a name and a filter: the old config stays in force`, "reload")
