@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nkeys"
 
 	"pacgan-appliance/internal/config"
 	"pacgan-appliance/internal/fleet"
@@ -195,5 +196,39 @@ func (d *running) checkDesired(t *testing.T, h *hubRun) {
 	allows("nothing desired", own)
 	if s := d.status(t); s.Rate != 500 || s.Fleet.Refused != nil {
 		t.Errorf("rate %g, fleet %+v", s.Rate, s.Fleet)
+	}
+}
+
+// TestFleetWrongKeys: a gateway that comes with another's key, or with one that the hub does not know, is refused with one
+// line, and goes on by itself.
+func TestFleetWrongKeys(t *testing.T) {
+	withoutRace(t)
+	h := mustHubRun(t, []string{"lab-a", "lab-b"}, nil)
+	key, err := nkeys.CreateUser()
+	must(t, err)
+	seed, err := key.Seed()
+	must(t, err)
+	unknown := mustWrite(t, filepath.Join(t.TempDir(), "key.nk"), string(seed))
+	d := mustSetUp(t, h.join("lab-a"))
+	for _, tt := range []struct{ key, want string }{
+		{filepath.Join(h.dir, "members", "lab-b", "member.nk"), "the hub does not let this key act in this name: fleet.name or fleet.key is another member's"},
+		{unknown, "Authorization Violation"},
+	} {
+		d.write(t, func(c *config.Config) { c.Fleet.Key = tt.key })
+		d.stderr = &lockedBuffer{}
+		d.start(t)
+		eventually(t, "nothing is said", func() bool { return strings.Contains(d.stderr.String(), tt.want) })
+		wait(t.Context(), 2*fleet.BeatInterval) // for what would say it again
+		if d.status(t).Fleet.Connected {
+			t.Errorf("%s: connected", tt.want)
+		}
+		said := d.stderr.String()
+		if n := strings.Count(said, "level=WARN") + strings.Count(said, "level=ERROR"); n != 1 {
+			t.Errorf("want one line: %s; got:\n%s", tt.want, said)
+		}
+		if b, ok := h.beat(t, "lab-a"); ok {
+			t.Errorf("the hub has heard %+v", b)
+		}
+		d.mustStopSoon(t)
 	}
 }

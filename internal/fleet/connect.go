@@ -33,13 +33,17 @@ const reconnectWait = time.Second
 // is of the options and the key's file, one line, never of the network.
 func Connect(o Options) (*nats.Conn, error) {
 	log := o.Log.With("url", o.URL)
-	said := "" // the last reason: a server that is away for a week fills no log
+	said := ""      // the last reason: a server that is away for a week fills no log
+	denied := false // told for this connection
 	options := []nats.Option{
 		nats.Name(o.Name), nats.CustomInboxPrefix(InboxPrefix(o.Name)), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(reconnectWait),
 		nats.ReconnectBufSize(-1), // what could not be sent is an error, and sent again by who knows what it was
 		nats.IgnoreAuthErrorAbort(),
 		nats.ConnectHandler(func(c *nats.Conn) { said = ""; log.Info("fleet: connected", "server", c.ConnectedUrlRedacted()) }),
-		nats.ReconnectHandler(func(c *nats.Conn) { said = ""; log.Info("fleet: connected again", "server", c.ConnectedUrlRedacted()) }),
+		nats.ReconnectHandler(func(c *nats.Conn) {
+			said, denied = "", false
+			log.Info("fleet: connected again", "server", c.ConnectedUrlRedacted())
+		}),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { log.Warn("fleet: connection lost", "error", err) }),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
 			if text := err.Error(); text != said {
@@ -48,8 +52,13 @@ func Connect(o Options) (*nats.Conn, error) {
 			}
 		}),
 		nats.ErrorHandler(func(c *nats.Conn, _ *nats.Subscription, err error) {
-			if c.IsConnected() { // else it follows from that, which was told
+			switch {
+			case !c.IsConnected(): // it follows from that, which was told
+			case !errors.Is(err, nats.ErrPermissionViolation):
 				log.Warn("fleet", "error", err)
+			case !denied: // whatever else it does is denied, too, again and again
+				denied = true
+				log.Error("fleet: the hub does not let this key act in this name: fleet.name or fleet.key is another member's", "name", o.Name, "error", err)
 			}
 		}),
 	}

@@ -17,10 +17,16 @@ func beatSubject(name string) string { return "$KV." + fleet.BeatBucket + "." + 
 // Beat says every fleet.BeatInterval what beat returns, until ctx ends, which is no error. What fails is tried again with
 // the next one, and told once.
 func Beat(ctx context.Context, js jetstream.JetStream, beat func() (fleet.Beat, error), log *slog.Logger) error {
+	return beatAlways(ctx, js, beat, func(bool) {}, log)
+}
+
+// beatAlways is Beat that tells of each beat whether it was heard.
+func beatAlways(ctx context.Context, js jetstream.JetStream, beat func() (fleet.Beat, error), heard func(bool), log *slog.Logger) error {
 	tick := time.NewTicker(fleet.BeatInterval)
 	defer tick.Stop()
 	for said := ""; ; {
 		err := unlessAway(js.Conn(), beatOnce(ctx, js, beat))
+		heard(err == nil)
 		switch {
 		case ctx.Err() != nil:
 			return nil

@@ -32,6 +32,7 @@ type Gateway struct {
 	With func(ctx context.Context, c *nats.Conn, js jetstream.JetStream) error
 
 	conn     atomic.Pointer[nats.Conn]
+	heard    atomic.Bool // the hub has acknowledged the last beat
 	uploader atomic.Pointer[Uploader]
 }
 
@@ -59,7 +60,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		g.uploader.Store(u)
 		group.Go(func() error { return u.Run(ctx) })
 	}
-	group.Go(func() error { return Beat(ctx, js, g.beat, o.Log) })
+	group.Go(func() error { return beatAlways(ctx, js, g.beat, g.heard.Store, o.Log) })
 	group.Go(func() error { return Watch(ctx, c, js, o.Name, g.Take, o.Log) })
 	group.Go(func() error { return Control(ctx, c, o.Name, g.Do, o.Log) })
 	if g.With != nil {
@@ -74,10 +75,10 @@ func (g *Gateway) beat() (fleet.Beat, error) {
 	return b, err
 }
 
-// Connected says whether a server can be reached now.
+// Connected says whether the hub can be reached now, and hears this gateway.
 func (g *Gateway) Connected() bool {
 	c := g.conn.Load()
-	return c != nil && c.IsConnected()
+	return c != nil && c.IsConnected() && g.heard.Load()
 }
 
 // Spool says what of the truth is handed over and what is not.
@@ -91,9 +92,9 @@ func (g *Gateway) Spool() fleet.SpoolBeat {
 // errAway says what the connection says itself in the log, with the reason.
 var errAway = errors.New("the hub cannot be reached")
 
-// unlessAway is err, where there is one, or that there is no connection.
+// unlessAway is err, where there is one, or that there is no connection, or one that may do nothing.
 func unlessAway(c *nats.Conn, err error) error {
-	if err != nil && !c.IsConnected() {
+	if err != nil && (!c.IsConnected() || errors.Is(c.LastError(), nats.ErrPermissionViolation)) {
 		return errAway
 	}
 	return err
