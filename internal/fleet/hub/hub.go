@@ -37,8 +37,12 @@ type Options struct {
 // retryWait is between attempts to set up a server that is not there yet, or a cluster that has no leader.
 const retryWait = time.Second
 
-// setupLimit is for one attempt: a cluster without a majority does not answer.
-const setupLimit = 30 * time.Second
+// How long one attempt may take: the question whether JetStream is there, which a cluster without a leader does not answer,
+// and all streams and buckets.
+const (
+	leaderLimit = 2 * time.Second
+	setupLimit  = 30 * time.Second
+)
 
 // Run runs a hub until ctx ends (nil), or the reason why it cannot go on.
 func Run(ctx context.Context, o Options) error {
@@ -102,14 +106,7 @@ func (o Options) gateways(s *embedded) []string {
 func (o Options) setup(ctx context.Context, c *nats.Conn, js jetstream.JetStream, gateways []string) error {
 	said := ""
 	for {
-		try, done := context.WithTimeout(ctx, setupLimit)
-		var err error
-		if c.IsConnected() {
-			err = fleet.Setup(try, js, o.Bounds, gateways)
-		} else {
-			err = notConnected(c)
-		}
-		done()
+		err := o.setupOnce(ctx, c, js, gateways)
 		if err == nil || ctx.Err() != nil || !later(err) {
 			return err
 		}
@@ -123,6 +120,21 @@ func (o Options) setup(ctx context.Context, c *nats.Conn, js jetstream.JetStream
 		case <-time.After(retryWait):
 		}
 	}
+}
+
+func (o Options) setupOnce(ctx context.Context, c *nats.Conn, js jetstream.JetStream, gateways []string) error {
+	if !c.IsConnected() {
+		return notConnected(c)
+	}
+	ask, done := context.WithTimeout(ctx, leaderLimit)
+	_, err := js.AccountInfo(ask)
+	done()
+	if err != nil {
+		return fmt.Errorf("hub: JetStream does not answer: %w", err)
+	}
+	try, done := context.WithTimeout(ctx, setupLimit)
+	defer done()
+	return fleet.Setup(try, js, o.Bounds, gateways)
 }
 
 func notConnected(c *nats.Conn) error {
