@@ -26,7 +26,7 @@ RACE_PACKAGES = $(shell $(GO) list ./... | grep -v -e pacgan-appliance/bench -e 
 
 export CGO_ENABLED = 0
 
-.PHONY: all kills vuln deps old-kernel deps-lab deps-ids build docs lab test check test-arm64 screenshots lint generate generate-check fuzz bench table2 services soak fresh package sign package-lint systree clean
+.PHONY: all kills vuln deps old-kernel deps-lab deps-ids build docs lab test check test-arm64 screenshots lint generate generate-check fuzz bench bench-fleet table2 services soak fresh package sign package-lint systree clean
 
 all: build
 
@@ -125,6 +125,12 @@ soak: build
 	@mkdir -p build/soak
 	$(GO) build -o build/soak/soak ./bench/soak
 	build/soak/soak -minutes $(or $(MINUTES),30) $(ARGS)
+
+# One hub under 10, 50, 100 and 200 gateways, 50,000 records a second in all: bench/fleet/results.md, docs/fleet-scale.svg; four minutes.
+bench-fleet:
+	@mkdir -p build/fleet
+	$(GO) build -o build/fleet/fleet ./bench/fleet
+	build/fleet/fleet -out . $(ARGS)
 
 # What Go's database of vulnerabilities says of what is called: it needs the network, as CI's tests do not.
 vuln:

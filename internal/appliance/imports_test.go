@@ -18,6 +18,7 @@ import (
 // through each other.
 var mayImport = map[string][]string{
 	"bench":                    {"*"},
+	"bench/fleet":              {"internal/appliance", "internal/chart", "internal/fleet", "internal/fleet/hub", "internal/fleet/member", "internal/truth"},
 	"bench/generator":          {"*"},
 	"bench/likeness":           {"internal/lab", "internal/lab/ids", "internal/lab/program"},
 	"bench/services":           {"*"},
