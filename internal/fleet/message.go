@@ -56,6 +56,8 @@ type Tried struct {
 	SHA256   string `json:"sha256"`   // of the model's object
 	Promoted bool   `json:"promoted"` // it is in use, or was; else it was refused or kept aside
 	Reason   string `json:"reason"`   // one line
+	// Counts are those of the gateway's labels at that moment: what comes after is the model's.
+	Counts []LabelBeat `json:"counts,omitempty"`
 }
 
 // SpoolBeat is what of its truth a gateway has still to hand over.
@@ -117,8 +119,9 @@ type Candidate struct {
 	Gateway string    `json:"gateway"` // whose data it learned
 	Trainer string    `json:"trainer"`
 	Time    time.Time `json:"time"`
-	Model   string    `json:"model,omitempty"` // SHA-256 of the object in ModelBucket
-	Error   string    `json:"error,omitempty"` // why there is none, one line
+	Model   string    `json:"model,omitempty"`  // SHA-256 of the object in ModelBucket
+	Labels  []string  `json:"labels,omitempty"` // that the model has learned
+	Error   string    `json:"error,omitempty"`  // why there is none, one line
 }
 
 // RolloutState is how far a candidate is.
@@ -144,9 +147,8 @@ func (s RolloutState) Ended() bool {
 type Rollout struct {
 	Candidate
 	State    RolloutState     `json:"state"`
-	Since    time.Time        `json:"since"`  // when the state began
-	Reason   string           `json:"reason"` // one line: of an end, why; else what is waited for
-	Labels   []string         `json:"labels,omitempty"`
+	Since    time.Time        `json:"since"`              // when the state began
+	Reason   string           `json:"reason"`             // one line: of an end, why; else what is waited for
 	Gateways []RolloutGateway `json:"gateways,omitempty"` // that were asked, the first one first
 }
 
@@ -154,8 +156,8 @@ type Rollout struct {
 type RolloutGateway struct {
 	Name  string      `json:"name"`
 	Tried *Tried      `json:"tried,omitempty"` // nil: it has not answered yet
+	At    time.Time   `json:"at,omitzero"`     // when it answered
 	Asked []LabelBeat `json:"asked,omitempty"` // its counts when it was asked
-	Took  []LabelBeat `json:"took,omitempty"`  // its counts when it had promoted the model
 }
 
 // Control tells gateways to do something now.

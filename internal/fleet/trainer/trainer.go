@@ -216,7 +216,7 @@ func (t *trainer) take(ctx context.Context, msg jetstream.Msg, interval time.Dur
 		candidate.Error = strings.ReplaceAll(err.Error(), "\n", "; ")
 		t.Log.Error("training failed", "work", w.ID, "gateway", w.Gateway, "error", err)
 	default:
-		candidate.Model = m.SHA256
+		candidate.Model, candidate.Labels = m.SHA256, m.Labels
 		t.Log.Info("trained", "work", w.ID, "gateway", w.Gateway, "model", m.Name, "sha256", m.SHA256)
 	}
 	if err := t.announce(ctx, candidate); err != nil {
