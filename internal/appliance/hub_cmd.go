@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/nats-io/nats.go/jetstream"
@@ -17,6 +18,7 @@ import (
 	"pacgan-appliance/internal/fleet"
 	"pacgan-appliance/internal/fleet/hub"
 	"pacgan-appliance/internal/fleet/hubpage"
+	"pacgan-appliance/internal/fleet/rollout"
 )
 
 const (
@@ -37,6 +39,7 @@ const hubName = "hub"
 type hubFlags struct {
 	config, url, key, ca, page string
 	gateways                   []string
+	watch                      time.Duration
 	truth, models, data        config.ByteSize
 	replicas                   int
 }
@@ -57,6 +60,7 @@ func (p *Program) hubCommand() *cobra.Command {
 	flags.Var(&f.truth, "truth", "how much truth is kept, the oldest goes first")
 	flags.Var(&f.models, "models", "how much room models have")
 	flags.Var(&f.data, "data", "how much room the data sets of one gateway have")
+	flags.DurationVar(&f.watch, "watch", time.Minute, "how long a gateway's success is watched after it took a model, before others get it")
 	flags.IntVar(&f.replicas, "replicas", 1, "on how many servers of a cluster each message is kept: 3 survives the loss of one")
 	flags.StringVar(&f.page, "page", hubpage.DefaultAddress, "loopback `address` of the page, or "+noPage)
 	cmd.MarkFlagsMutuallyExclusive("config", "url")
@@ -100,9 +104,12 @@ func (p *Program) hub(ctx context.Context, f hubFlags) error {
 	})
 }
 
-// hubTasks are what runs beside the server once streams and buckets are there: the hub's page, and the rollout of models
-// is wired in here.
-func hubTasks(f hubFlags, log *slog.Logger) []hub.Task { return []hub.Task{pageTask(f.page, log)} }
+// hubTasks are what runs beside the server once streams and buckets are there: the hub's page, and the rollout of models.
+func hubTasks(f hubFlags, log *slog.Logger) []hub.Task {
+	return []hub.Task{pageTask(f.page, log), func(ctx context.Context, js jetstream.JetStream) error {
+		return rollout.Run(ctx, js, rollout.Options{Watch: f.watch, Log: log})
+	}}
+}
 
 // tellSystemd says that the hub is ready, where systemd started it, and that it ends.
 func tellSystemd(ctx context.Context, _ jetstream.JetStream) error {
