@@ -79,6 +79,7 @@ type service struct {
 	current    atomic.Pointer[liveModel]
 	valve      *valve
 	trainer    *trainer
+	learner    *learner // nil: no fleet
 	tasks      *supervisor
 	trying     sync.Mutex // one trial at a time
 	changing   sync.Mutex // one pause, resume, reload or new model at a time
@@ -188,6 +189,12 @@ func openService(own config.Config, o serviceOptions, log *slog.Logger) (_ *serv
 		return nil, err
 	}
 	if s.fleet != nil {
+		if s.learner, err = s.openLearner(); err != nil {
+			return nil, err
+		}
+		if s.learner != nil {
+			s.fleet.models = s.learner
+		}
 		s.connectFleet()
 	}
 	return s, s.loadCurrent()

@@ -79,6 +79,8 @@ func (s *service) trainAlways(ctx context.Context) error {
 			return nil
 		case <-s.trainer.request:
 			asked = true
+		case <-s.fleetNews():
+			s.takeFromFleet(ctx)
 		case <-tick.C:
 		}
 		if err := s.replay(); err != nil {

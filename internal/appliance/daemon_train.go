@@ -82,6 +82,11 @@ func (s *service) trainAndJudge(ctx context.Context, running *runningTraining) (
 		return false, err
 	}
 	s.log.Info("training", "recipe", running.recipe, "why", running.why)
+	if !train.Unfinished(s.trainingDir()) {
+		if promoted, ok := s.trainElsewhere(ctx, running); ok {
+			return promoted, nil
+		}
+	}
 	last, err := s.trainOrResume(ctx, running)
 	if err != nil {
 		return false, err
