@@ -3,14 +3,20 @@ package appliance
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"pacgan-appliance/internal/dataset"
 	"pacgan-appliance/internal/lab"
+	"pacgan-appliance/internal/model"
 	"pacgan-appliance/internal/packet"
+	"pacgan-appliance/internal/train"
 	"pacgan-appliance/internal/truth"
 )
 
@@ -50,6 +56,61 @@ func TestRegenerate(t *testing.T) {
 		}
 	}
 	r.refusals(t)
+}
+
+// TestRegenerateText makes packets again whose text is drawn letter by letter: each is the one that a
+// sampler of the model drew before it was saved.
+func TestRegenerateText(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	var set train.Set
+	set.Label = "log"
+	for range 300 {
+		line := "<13>host:"
+		for range 2 + rng.IntN(5) {
+			line += fmt.Sprintf(" %s=%d", []string{"jobs", "idle", "load", "users"}[rng.IntN(4)], rng.IntN(9999))
+		}
+		ip := append(make([]byte, 28), line...)
+		ip[0], ip[3], ip[9], ip[25] = 0x45, byte(len(ip)), packet.ProtoUDP, byte(len(ip)-20)
+		binary.BigEndian.PutUint16(ip[20:], 1024+uint16(rng.IntN(40000)))
+		set.Packets = append(set.Packets, ip)
+	}
+	result, err := train.Train(t.Context(), train.Data{set}, train.Options{Recipe: model.RecipeTree, Seed: 1})
+	must(t, err)
+	isChain := func(s model.Slot) bool { return s.Kind == model.SlotChain }
+	if !slices.ContainsFunc(result.Model.Forests[0].Slots, isChain) {
+		t.Fatal("no text is drawn letter by letter")
+	}
+	state, log := t.TempDir(), t.TempDir()
+	id, err := model.Save(filepath.Join(state, modelsDir), result.Model, model.Manifest{})
+	must(t, err)
+	dir := filepath.Join(state, modelsDir, id)
+	_, manifest, err := model.Load(dir)
+	must(t, err)
+	sampler, err := result.Model.NewSampler("log", 5)
+	must(t, err)
+	w, err := truth.Open(log, truth.Options{})
+	must(t, err)
+	var want [][]byte
+	for i := range uint64(20) {
+		ip, err := sampler.Next(nil)
+		must(t, err)
+		must(t, packet.RepairChecksums(ip))
+		want = append(want, ip)
+		rec := truth.Record{UUID: truth.UUID{0: 1, 15: byte(i)}, Pacgan: truth.Pacgan{
+			Label: "log", Source: truth.SourceModel, Model: id, ModelHash: manifest.GeneratorSHA256, Seed: 5, Index: i,
+		}}
+		must(t, w.Append(&rec, ip))
+	}
+	must(t, w.Close())
+	p := &Program{Stdout: io.Discard, Stderr: io.Discard}
+	for i, ip := range want {
+		out := filepath.Join(t.TempDir(), "again.pcapng")
+		uuid := truth.UUID{0: 1, 15: byte(i)}
+		must(t, p.generate(t.Context(), generateOptions{uuid: uuid.String(), truth: log, model: dir, out: out}))
+		if got := mustPcapng(t, out); len(got) != 1 || !bytes.Equal(got[0], ip) {
+			t.Errorf("%d: %q, want %q", i, got, ip)
+		}
+	}
 }
 
 // mustBeOnTheWire looks for the packets of records: whole on the wire, but a TCP

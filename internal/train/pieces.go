@@ -44,15 +44,23 @@ func (a *aligned) recut(pieces func(rows [][]byte) []piece) (r *aligned, first [
 	return r, first
 }
 
+// fewestLengths is how many lengths packets have to have for a byte to be known as theirs: with two, any two letters that
+// differ alike would be.
+const fewestLengths = 3
+
 // headed is pieces of rows; where these are one field, what it begins with up to a length of the packet is not of it.
 func (a *aligned) headed(rows [][]byte) []piece {
 	cut := pieces(rows)
 	if len(cut) != 1 || cut[0].fixed {
 		return cut
 	}
-	lengths := make([]int, len(a.packets))
+	lengths, different := make([]int, len(a.packets)), map[int]bool{}
 	for p, packet := range a.packets {
 		lengths[p] = len(packet)
+		different[len(packet)] = true
+	}
+	if len(different) < fewestLengths {
+		return cut
 	}
 	for end := shortest(rows); end > 0; end-- {
 		if isLength(lengths, rows, end-1, 1) {
