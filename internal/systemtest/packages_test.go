@@ -161,7 +161,7 @@ func (m *machine) reload() {
 // checkUnit has systemd look at the installed units.
 func (m *machine) checkUnit() {
 	m.t.Helper()
-	if out := m.run("systemd-analyze verify --man=no pacgan-appliance.service pacgan-appliance.socket"); out != "" {
+	if out := m.run("systemd-analyze verify --man=no pacgan-appliance.service pacgan-appliance.socket pacgan-appliance-hub.service"); out != "" {
 		m.t.Errorf("systemd-analyze verify: %s", out)
 	}
 	m.run("systemd-analyze security --offline=true --threshold=20 /usr/lib/systemd/system/pacgan-appliance.service")

@@ -3,7 +3,7 @@
 set -e
 
 if command -v deb-systemd-helper >/dev/null; then
-	for unit in pacgan-appliance.service pacgan-appliance.socket; do
+	for unit in pacgan-appliance.service pacgan-appliance.socket pacgan-appliance-hub.service; do
 		case "$1" in
 		remove)
 			deb-systemd-helper mask $unit >/dev/null || true
@@ -16,7 +16,7 @@ if command -v deb-systemd-helper >/dev/null; then
 	done
 fi
 if [ "$1" = purge ]; then
-	rm -rf /var/lib/pacgan-appliance
+	rm -rf /var/lib/pacgan-appliance /var/lib/pacgan-appliance-hub /var/lib/private/pacgan-appliance-hub
 fi
 if [ -d /run/systemd/system ]; then
 	systemctl --system daemon-reload >/dev/null || true

@@ -2,5 +2,5 @@
 set -e
 
 if [ "$1" = remove ] && [ -d /run/systemd/system ]; then
-	deb-systemd-invoke stop pacgan-appliance.socket pacgan-appliance.service >/dev/null || true
+	deb-systemd-invoke stop pacgan-appliance.socket pacgan-appliance.service pacgan-appliance-hub.service >/dev/null || true
 fi

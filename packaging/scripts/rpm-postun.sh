@@ -2,6 +2,6 @@
 if [ -d /run/systemd/system ]; then
 	systemctl daemon-reload || :
 	if [ "$1" -ge 1 ]; then
-		systemctl try-restart pacgan-appliance.service || :
+		systemctl try-restart pacgan-appliance.service pacgan-appliance-hub.service || :
 	fi
 fi
