@@ -104,17 +104,6 @@ func TestFleet(t *testing.T) {
 		return ok && b.Role == fleet.Gateway && b.State == "injecting" && b.ModelSHA256 != "" && b.Spool.Sent > 0 && len(b.Labels) == 3
 	})
 
-	t.Run("hub away", func(t *testing.T) {
-		h.kill(t)
-		before := d.status(t)
-		wait(t.Context(), away(t))
-		now := d.status(t)
-		if more, least := now.All.Generated-before.All.Generated, 250*away(t).Seconds(); float64(more) < least || now.Fleet.Connected {
-			t.Errorf("%d packets while the hub was away, want %v; connected: %v", more, least, now.Fleet.Connected)
-		}
-		h.start(t)
-		eventually(t, "it does not come back", func() bool { return d.status(t).Fleet.Connected })
-	})
 	t.Run("pause", func(t *testing.T) {
 		eventually(t, "no answer", func() bool {
 			told, err := fleet.Tell(t.Context(), h.conn, fleet.ControlSubject("lab-a"), fleet.Control{Action: fleet.Resume}, []string{"lab-a"}, fleet.AnswerWithin)

@@ -31,6 +31,8 @@ const (
 	trainerWait = 2 * time.Second
 	// learnWait is how long a model of a trainer's is waited for: other gateways' trainings may come first.
 	learnWait = time.Hour
+	// fetchAgain is when a model is asked for again that could not be fetched.
+	fetchAgain = 30 * time.Second
 )
 
 // learner has models trained by the fleet, and takes those that the hub desires.
@@ -135,6 +137,10 @@ func (l *learner) takeDesired(ctx context.Context) (promoted bool) {
 	switch {
 	case ctx.Err() != nil:
 		return false
+	case errors.Is(err, errLater):
+		l.log.Warn("fleet: the model that the hub desires does not come: it is fetched again", "after", fetchAgain, "error", err)
+		time.AfterFunc(fetchAgain, l.tell)
+		return false
 	case err != nil:
 		l.log.Error("fleet: the model that the hub desires is not used", "error", err)
 		l.settle(fleet.Tried{SHA256: d.Model, Reason: oneLine(err)})
@@ -144,6 +150,17 @@ func (l *learner) takeDesired(ctx context.Context) (promoted bool) {
 	return j.State == model.StatePromoted
 }
 
+// errLater is of the network or the disk: the model may be as good as any.
+var errLater = errors.New("not fetched")
+
+// later marks errors of the shelf that say nothing of the model.
+func later(err error) error {
+	if err == nil || errors.Is(err, shelf.ErrRefused) || errors.Is(err, jetstream.ErrObjectNotFound) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", errLater, err)
+}
+
 var modelName = regexp.MustCompile(`^[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}$`)
 
 // try fetches a model, verifies it, and has the ordinary gate judge it.
@@ -151,7 +168,7 @@ func (l *learner) try(ctx context.Context, js jetstream.JetStream, sum string) (
 	want := shelf.Want{Kind: shelf.Model, SHA256: sum, Trust: l.cfg.Load().Fleet.Trust}
 	m, err := shelf.Look(ctx, js, fleet.ModelBucket, want)
 	if err != nil {
-		return model.Judgement{}, err
+		return model.Judgement{}, later(err)
 	}
 	if !modelName.MatchString(m.Name) {
 		return model.Judgement{}, fmt.Errorf("model %.8s: %.40q is no model's name", sum, m.Name)
@@ -165,7 +182,7 @@ func (l *learner) try(ctx context.Context, js jetstream.JetStream, sum string) (
 			return wholefile.Write(filepath.Join(aside, originFile), 0o640, func(w io.Writer) error { return json.NewEncoder(w).Encode(m) })
 		})
 		if err != nil {
-			return model.Judgement{}, err
+			return model.Judgement{}, later(err)
 		}
 	} else if l.originOf(m.Name) != sum {
 		return model.Judgement{}, fmt.Errorf("model %.8s: another model %s is here already", sum, m.Name)

@@ -39,7 +39,7 @@ func mustHubRun(t *testing.T, gateways, trainers []string) *hubRun {
 	port := l.Addr().(*net.TCPAddr).Port
 	must(t, l.Close())
 	h := &hubRun{dir: filepath.Join(t.TempDir(), "hub"), url: fmt.Sprintf("tls://127.0.0.1:%d", port)}
-	must(t, hub.Init(h.dir, hub.Plan{Hosts: []string{"127.0.0.1"}, Port: port, Gateways: gateways, Trainers: trainers}))
+	must(t, hub.Init(h.dir, hub.Plan{Hosts: []string{"127.0.0.1", hubAddress}, Port: port, Gateways: gateways, Trainers: trainers}))
 	h.start(t)
 	t.Cleanup(func() {
 		if h.cmd != nil {
@@ -65,7 +65,7 @@ func mustHubRun(t *testing.T, gateways, trainers []string) *hubRun {
 
 func (h *hubRun) start(t *testing.T) {
 	t.Helper()
-	h.cmd = exec.Command("/proc/self/exe", "hub", "--config", filepath.Join(h.dir, hub.ConfigFile))
+	h.cmd = exec.Command("/proc/self/exe", "hub", "--config", filepath.Join(h.dir, hub.ConfigFile), "--watch", "3s", "--page", "off")
 	h.cmd.Env = append(os.Environ(), asProgram+"=1", "NOTIFY_SOCKET=")
 	h.cmd.Stderr = &h.stderr
 	must(t, h.cmd.Start())
@@ -158,21 +158,28 @@ func (h *hubRun) mustHaveAll(t *testing.T, d *running, name string) {
 		got = h.truth(t, name)
 		return uint64(len(want)) >= s.All.Generated && len(got) >= len(want)
 	})
-	if !slices.Equal(want, got) {
-		seen := map[string]int{}
-		for _, line := range got {
-			seen[line]++
-		}
-		twice, missing := 0, 0
-		for _, line := range want {
-			if seen[line] == 0 {
-				missing++
-			}
-			twice += max(0, seen[line]-1)
-		}
-		t.Errorf("the hub has %d records, the gateway %d: %d are missing, %d there twice", len(got), len(want), missing, twice)
-	}
+	mustEqualRecords(t, want, got)
 	t.Logf("%d records of %s", len(got), name)
+}
+
+// mustEqualRecords wants the hub to have each of a gateway's records, once, in the same order.
+func mustEqualRecords(t *testing.T, want, got []string) {
+	t.Helper()
+	if slices.Equal(want, got) {
+		return
+	}
+	seen := map[string]int{}
+	for _, line := range got {
+		seen[line]++
+	}
+	twice, missing := 0, 0
+	for _, line := range want {
+		if seen[line] == 0 {
+			missing++
+		}
+		twice += max(0, seen[line]-1)
+	}
+	t.Errorf("the hub has %d records, the gateway %d: %d are missing, %d there twice", len(got), len(want), missing, twice)
 }
 
 // recordLines are the lines of a truth directory.

@@ -1,0 +1,186 @@
+package appliance
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"pacgan-appliance/internal/config"
+	"pacgan-appliance/internal/fleet"
+	"pacgan-appliance/internal/lab/labtest"
+)
+
+// The cable between the hub's network and that of a segment.
+const (
+	hubSide, segmentSide       = "hubcable", "segcable"
+	hubAddress, segmentAddress = "10.99.0.1", "10.99.0.2"
+)
+
+// asSegment has TestSegment be a gateway: a segment, as JSON.
+const asSegment = "PACGAN_TEST_SEGMENT"
+
+// segment is a gateway of the hub's in a network of its own: another test process, in a sandbox of its own.
+type segment struct {
+	Network string       // file that the hub's network is mounted on
+	Fleet   config.Fleet // of the gateway's config
+	Dir     string       // where the segment says that it injects, in file "ready", and is told to end, in file "end"
+}
+
+// mustSegment starts a gateway on a segment of its own and connects it to the hub's network.
+func (h *hubRun) mustSegment(t *testing.T, name string, trust ...string) *segment {
+	t.Helper()
+	s := &segment{Dir: t.TempDir(), Network: mustWrite(t, filepath.Join(t.TempDir(), "net"), "")}
+	must(t, unix.Mount("/proc/self/ns/net", s.Network, "", unix.MS_BIND, ""))
+	t.Cleanup(func() { must(t, unix.Unmount(s.Network, unix.MNT_DETACH)) })
+	var c config.Config
+	h.join(name)(&c)
+	s.Fleet = c.Fleet
+	s.Fleet.URL = strings.Replace(h.url, "127.0.0.1", hubAddress, 1)
+	s.Fleet.Trust, s.Fleet.Train = trust, config.FleetTrainSelf
+	text, err := json.Marshal(s)
+	must(t, err)
+	program, err := os.Executable()
+	must(t, err)
+	cmd := exec.Command(program, "-test.run", "^TestSegment$", "-test.v")
+	// PACGAN_SANDBOX says that a process is in its sandbox; this one is to make another.
+	cmd.Env = append(os.Environ(), asSegment+"="+string(text), raced+"=", "PACGAN_SANDBOX=")
+	out := &lockedBuffer{}
+	cmd.Stdout, cmd.Stderr = out, out
+	must(t, cmd.Start())
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	t.Cleanup(func() {
+		mustWrite(t, filepath.Join(s.Dir, "end"), "")
+		select {
+		case err := <-ended:
+			if err != nil || !strings.Contains(out.String(), "--- PASS: TestSegment") {
+				t.Errorf("the segment: %v\n%s", err, out)
+			}
+		case <-time.After(5 * time.Minute):
+			t.Errorf("the segment does not end: %v\n%s", cmd.Process.Kill(), out)
+		}
+	})
+	eventually(t, "the segment has no cable", func() bool { return pluggedIn(t, hubSide, hubAddress) })
+	return s
+}
+
+// pluggedIn configures the end of the cable, once it is there.
+func pluggedIn(t *testing.T, name, address string) bool {
+	t.Helper()
+	link, err := netlink.LinkByName(name)
+	if errors.As(err, new(netlink.LinkNotFoundError)) {
+		return false
+	}
+	must(t, err)
+	to, err := netlink.ParseAddr(address + "/30")
+	must(t, err)
+	must(t, netlink.AddrReplace(link, to))
+	must(t, netlink.LinkSetUp(link))
+	return true
+}
+
+// TestSegment is the gateway of [hubRun.mustSegment], and no test by itself.
+func TestSegment(t *testing.T) {
+	text := os.Getenv(asSegment)
+	if text == "" {
+		t.Skip("is run by TestFleetOfTwo")
+	}
+	labtest.RequireRoot(t)
+	var s segment
+	must(t, json.Unmarshal([]byte(text), &s))
+	network, err := os.Open(s.Network)
+	must(t, err)
+	defer network.Close()
+	must(t, netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: segmentSide}, PeerName: hubSide, PeerNamespace: netlink.NsFd(network.Fd())}))
+	if !pluggedIn(t, segmentSide, segmentAddress) {
+		t.Fatal("no cable")
+	}
+	d := mustDaemon(t, func(c *config.Config) { c.Fleet = s.Fleet })
+	d.train(t)
+	mustWrite(t, filepath.Join(s.Dir, "ready"), truthDirOf(d.cfg))
+	eventually(t, "nobody tells it to end", func() bool {
+		_, err := os.Stat(filepath.Join(s.Dir, "end"))
+		return err == nil
+	})
+	d.mustStopSoon(t)
+}
+
+// truthDir is the segment's, once it injects.
+func (s *segment) truthDir(t *testing.T) (dir string) {
+	t.Helper()
+	eventually(t, "the segment does not inject", func() bool {
+		text, err := os.ReadFile(filepath.Join(s.Dir, "ready"))
+		dir = string(text)
+		return err == nil && dir != ""
+	})
+	return dir
+}
+
+// TestFleetOfTwo is what a fleet is for: a model that a trainer learned of one segment's clients is tried there,
+// and then used on both; a hub that is killed and away costs no record; one call stops both.
+func TestFleetOfTwo(t *testing.T) {
+	withoutRace(t)
+	labtest.RequireRoot(t)
+	t.Setenv(asProgram, "1")
+	h := mustHubRun(t, []string{"lab-a", "lab-b"}, []string{"big"})
+	trainer := h.publicKey(t, "big")
+	other := h.mustSegment(t, "lab-b", trainer)
+	otherTruth := other.truthDir(t)
+	h.startTrainer(t, "big", "lab-a")
+	join := h.join("lab-a")
+	d := mustDaemon(t, func(c *config.Config) {
+		join(c)
+		c.Fleet.Trust = []string{trainer}
+	})
+	d.train(t)
+
+	var a, b fleet.Beat
+	eventually(t, "the trainer's model is not used on both segments", func() bool {
+		a, _ = h.beat(t, "lab-a")
+		b, _ = h.beat(t, "lab-b")
+		return a.Tried != nil && a.Tried.Promoted && b.Tried != nil && b.Tried.SHA256 == a.Tried.SHA256
+	})
+	if !b.Tried.Promoted {
+		t.Errorf("lab-b: %+v", b.Tried)
+	}
+	eventually(t, "not the same model", func() bool {
+		a, _ = h.beat(t, "lab-a")
+		b, _ = h.beat(t, "lab-b")
+		return a.ModelSHA256 == b.ModelSHA256 && a.Model != ""
+	})
+
+	h.kill(t)
+	wait(t.Context(), away(t))
+	h.start(t)
+	eventually(t, "they do not come back", func() bool {
+		sent := func(name string, before fleet.Beat) bool {
+			now, ok := h.beat(t, name)
+			return ok && now.Time.After(before.Time) && float64(now.OnWire-before.OnWire) > 250*away(t).Seconds() && now.Spool.Bytes < 1<<20
+		}
+		return sent("lab-a", a) && sent("lab-b", b)
+	})
+	h.tell(t, fleet.Pause, "lab-a", "lab-b")
+	h.mustHaveAll(t, d, "lab-a")
+	var quiet fleet.Beat
+	eventually(t, "lab-b is not done", func() bool {
+		now, ok := h.beat(t, "lab-b")
+		done := ok && now.State == "paused" && now.Spool.Bytes == 0 && now.OnWire == quiet.OnWire
+		quiet = now
+		return done
+	})
+	records := recordLines(t, otherTruth)
+	if float64(len(records)) < 250*away(t).Seconds() {
+		t.Errorf("lab-b has %d records", len(records))
+	}
+	mustEqualRecords(t, records, h.truth(t, "lab-b"))
+	t.Logf("%d records of lab-b", len(records))
+	d.mustStopSoon(t)
+}
