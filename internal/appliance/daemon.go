@@ -188,13 +188,10 @@ func openService(own config.Config, o serviceOptions, log *slog.Logger) (_ *serv
 	if err = s.recent.load(s.store, labelNames(cfg)); err != nil {
 		return nil, err
 	}
+	if s.learner, err = s.openLearner(); err != nil {
+		return nil, err
+	}
 	if s.fleet != nil {
-		if s.learner, err = s.openLearner(); err != nil {
-			return nil, err
-		}
-		if s.learner != nil {
-			s.fleet.models = s.learner
-		}
 		s.connectFleet()
 	}
 	return s, s.loadCurrent()

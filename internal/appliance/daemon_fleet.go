@@ -110,7 +110,8 @@ func (s *service) connectFleet() {
 		}
 		return s.resume()
 	}
-	if m.models != nil {
+	if s.learner != nil {
+		m.models = s.learner
 		m.models.want(m.desired.InForce().Desired)
 		m.With = m.models.run
 	}
