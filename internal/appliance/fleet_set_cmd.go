@@ -3,7 +3,6 @@ package appliance
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -64,34 +63,7 @@ func setConfig(ctx context.Context, js jetstream.JetStream, gateway, config stri
 	if err != nil {
 		return 0, fmt.Errorf("bucket %s: %w", fleet.DesiredBucket, err)
 	}
-	for {
-		var desired fleet.Desired
-		var last uint64
-		entry, err := bucket.Get(ctx, gateway)
-		switch {
-		case errors.Is(err, jetstream.ErrKeyNotFound):
-		case err != nil:
-			return 0, fmt.Errorf("what is desired of %s: %w", gateway, err)
-		default:
-			last = entry.Revision()
-			if err := json.Unmarshal(entry.Value(), &desired); err != nil {
-				return 0, fmt.Errorf("what is desired of %s: %w", gateway, err)
-			}
-		}
-		desired.Config = config
-		text, err := json.Marshal(desired)
-		if err != nil {
-			return 0, err
-		}
-		if entry == nil {
-			revision, err = bucket.Create(ctx, gateway, text)
-		} else {
-			revision, err = bucket.Update(ctx, gateway, text, last)
-		}
-		if !errors.Is(err, jetstream.ErrKeyExists) { // somebody else was faster: what they wrote stays
-			return revision, err
-		}
-	}
+	return fleet.ChangeDesired(ctx, bucket, gateway, func(d *fleet.Desired) bool { d.Config = config; return true })
 }
 
 // awaitTaken waits for the gateway to say what it made of a revision.

@@ -41,7 +41,7 @@ var mayImport = map[string][]string{
 	"internal/fleet/hub":       {"internal/fleet"},
 	"internal/fleet/hubpage":   {"internal/chart", "internal/fleet", "internal/live", "internal/wilson"},
 	"internal/fleet/member":    {"internal/fleet", "internal/truth", "internal/wholefile"},
-	"internal/fleet/rollout":   {"internal/fleet", "internal/fleet/shelf", "internal/wilson"},
+	"internal/fleet/rollout":   {"internal/fleet", "internal/wilson"},
 	"internal/fleet/shelf":     {"internal/fleet"},
 	"internal/fleet/trainer":   {"internal/fleet", "internal/fleet/shelf", "internal/model"},
 	"internal/gateway":         {},

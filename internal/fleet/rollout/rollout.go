@@ -227,49 +227,19 @@ func (r *roller) tell(ctx context.Context, now *fleet.Rollout) error {
 		if g.Tried != nil && !g.Tried.Promoted || now.State == fleet.RolloutRefused {
 			continue // it has answered, and uses another one
 		}
-		err := change(ctx, r.desired, g.Name, func(d *fleet.Desired) {
+		_, err := fleet.ChangeDesired(ctx, r.desired, g.Name, func(d *fleet.Desired) bool {
+			was := *d
 			d.Model, d.Work, d.Error, d.Back, d.Why = now.Model, now.Work, now.Error, false, ""
 			if now.State == fleet.RolloutBack {
 				d.Back, d.Why = true, now.Reason
 			}
+			return *d != was
 		})
 		if err != nil {
 			return fmt.Errorf("tell %s: %w", g.Name, err)
 		}
 	}
 	return nil
-}
-
-// change changes what is desired of a gateway, whoever else does so meanwhile.
-func change(ctx context.Context, desired jetstream.KeyValue, name string, how func(*fleet.Desired)) error {
-	for {
-		var was fleet.Desired
-		entry, err := desired.Get(ctx, name)
-		switch {
-		case err == nil:
-			if err := json.Unmarshal(entry.Value(), &was); err != nil {
-				return err
-			}
-		case !errors.Is(err, jetstream.ErrKeyNotFound):
-			return err
-		}
-		now := was
-		if how(&now); now == was {
-			return nil
-		}
-		text, err := json.Marshal(now)
-		if err != nil {
-			return err
-		}
-		if entry == nil {
-			_, err = desired.Create(ctx, name, text)
-		} else {
-			_, err = desired.Update(ctx, name, text, entry.Revision())
-		}
-		if !errors.Is(err, jetstream.ErrKeyExists) { // else it is another by now
-			return err
-		}
-	}
 }
 
 // prune removes the oldest models from the shelf: what is in use lies with the gateways.
