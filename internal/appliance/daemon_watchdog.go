@@ -2,8 +2,8 @@ package appliance
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,6 +15,10 @@ import (
 
 // pulseLimit is how old the pulse of a task may be that beats every second.
 const pulseLimit = 15 * time.Second
+
+// stallLimit is how long frames may wait in the capture's ring: it is read many
+// times a second.
+const stallLimit = 2 * time.Second
 
 // reloadLimit is how long a reload may take: conversations end within
 // changeGrace, and the rest is soon done.
@@ -73,11 +77,15 @@ func (s *service) watch(ctx context.Context) error {
 }
 
 // captureAlive tells a capture that leaves frames in the ring: the kernel
-// counts more, and none has been read since the check before.
+// counts more, and none has been read since. It may be asked from several
+// places, and one moment after the other.
 func (s *service) captureAlive() func(context.Context) error {
+	var mu sync.Mutex
 	var labelled, captured uint64
-	waiting := false
+	var since int64 // monotonic nanoseconds from which frames wait; 0: none does
 	return func(context.Context) error {
+		mu.Lock()
+		defer mu.Unlock()
 		counters, err := s.tap.capture.Counters()
 		if err != nil {
 			return err
@@ -86,14 +94,16 @@ func (s *service) captureAlive() func(context.Context) error {
 		for _, l := range counters.Labels {
 			sum += l.Labelled
 		}
-		read := s.captured.Load()
+		read, now := s.captured.Load(), monotonic()
 		switch {
 		case read != captured:
-			waiting = false
-		case waiting:
-			return errors.New("frames wait in the ring and none is read")
-		default:
-			waiting = sum != labelled
+			since = 0
+		case since != 0:
+			if age := time.Duration(now - since); age > stallLimit {
+				return fmt.Errorf("frames wait in the ring and none is read for %v", age.Round(time.Second))
+			}
+		case sum != labelled:
+			since = now
 		}
 		labelled, captured = sum, read
 		return nil
