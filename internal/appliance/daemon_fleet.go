@@ -47,10 +47,8 @@ func openMembership(own config.Config, log *slog.Logger) (*membership, error) {
 	if own.Fleet.URL == "" {
 		return nil, nil
 	}
-	if own.Fleet.Key != "" {
-		if _, err := fleet.LoadKey(own.Fleet.Key); err != nil {
-			return nil, err
-		}
+	if _, err := fleet.LoadKey(own.Fleet.Key); err != nil {
+		return nil, err
 	}
 	dir := filepath.Join(own.State.Dir, fleetDir)
 	if err := os.MkdirAll(dir, 0o750); err != nil {
@@ -63,7 +61,7 @@ func openMembership(own config.Config, log *slog.Logger) (*membership, error) {
 	}
 	f := own.Fleet
 	m.Options = fleet.Options{URL: f.URL, Name: f.Name, Key: f.Key, CA: f.CA, Log: log}
-	m.State = dir
+	m.State, m.Hub = dir, f.Hub
 	if own.Truth.Enabled {
 		m.Truth = truthDirOf(own)
 	}

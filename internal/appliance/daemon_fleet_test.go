@@ -18,7 +18,7 @@ import (
 
 // TestMemberNames holds the config's names of members against the fleet's.
 func TestMemberNames(t *testing.T) {
-	const text = "[gateway]\nlan = \"a\"\nwan = \"a\"\n[[label]]\nname = \"a\"\nfilter = \"ip\"\n[fleet]\nurl = \"nats://hub\"\nname = %q\n"
+	const text = "[gateway]\nlan = \"a\"\nwan = \"a\"\n[[label]]\nname = \"a\"\nfilter = \"ip\"\n[fleet]\nurl = \"nats://hub\"\nkey = \"/k\"\nhub = \"UA5WUJ54Z23KILLCUOUNAKTPBVZWKMQVO4O6EQ5GHLAERIMLLHNCTYM5\"\nname = %q\n"
 	for _, name := range []string{"lab-a", "a", "9", "all", "A", "a.b", "a*", ">", "-a", "a-", "a--b", strings.Repeat("x", 32), strings.Repeat("x", 33)} {
 		_, err := config.Parse("config.toml", fmt.Appendf(nil, text, name))
 		if want := fleet.CheckName(name); (err == nil) != (want == nil) {

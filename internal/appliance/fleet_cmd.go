@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nkeys"
 	"github.com/spf13/cobra"
 
 	"pacgan-appliance/internal/fleet"
@@ -50,6 +51,17 @@ func (f *fleetFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.url, "url", "", "`URL` of the server, or of a cluster's servers by commas")
 	flags.StringVar(&f.key, "key", "", "`file` of the hub's NKey or credentials")
 	flags.StringVar(&f.ca, "ca", "", "`file` of the certificate that signed the server's")
+}
+
+// loadKey reads the hub's key: members take from it alone what it says.
+func (f *fleetFlags) loadKey() (nkeys.KeyPair, error) {
+	switch {
+	case f.hub != "":
+		return fleet.LoadKey(filepath.Join(f.hub, hub.KeyFile))
+	case f.key == "":
+		return nil, usagef("whose word it is: give --hub DIR, or --key, the file of the hub's NKey")
+	}
+	return fleet.LoadKey(f.key)
 }
 
 // connect returns the hub's connection; the network's error is here one of the command, which does not wait for better times.

@@ -110,6 +110,8 @@ func TestFleetCommands(t *testing.T) {
 func testFleetSet(t *testing.T, dir string, js jetstream.JetStream, beat fleet.Beat) {
 	desired, err := js.KeyValue(t.Context(), fleet.DesiredBucket)
 	must(t, err)
+	hubKey, err := fleet.LoadKey(filepath.Join(dir, "hub.nk"))
+	must(t, err)
 	watch, err := desired.Watch(t.Context(), "a", jetstream.UpdatesOnly())
 	must(t, err)
 	defer watch.Stop()
@@ -118,8 +120,8 @@ func testFleetSet(t *testing.T, dir string, js jetstream.JetStream, beat fleet.B
 	for _, refuse := range []bool{false, true} {
 		go func() { done <- run(t, "fleet", "set", "a", file, "--hub", dir) }()
 		e := <-watch.Updates()
-		var d fleet.Desired
-		must(t, json.Unmarshal(e.Value(), &d))
+		d, err := fleet.OpenDesired(mustPublic(hubKey), "a", e.Value())
+		must(t, err)
 		if d.Config != "[inject]\nrate = 5\n" {
 			t.Errorf("desired %+v", d)
 		}

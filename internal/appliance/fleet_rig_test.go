@@ -16,6 +16,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nkeys"
 
 	"pacgan-appliance/internal/config"
 	"pacgan-appliance/internal/fleet"
@@ -29,6 +30,7 @@ type hubRun struct {
 	stderr   lockedBuffer
 	conn     *nats.Conn // the hub's own, as an administrator has it
 	js       jetstream.JetStream
+	key      nkeys.KeyPair
 }
 
 // mustHubRun starts a hub for some members in the test's own network.
@@ -40,6 +42,8 @@ func mustHubRun(t *testing.T, gateways, trainers []string) *hubRun {
 	must(t, l.Close())
 	h := &hubRun{dir: filepath.Join(t.TempDir(), "hub"), url: fmt.Sprintf("tls://127.0.0.1:%d", port)}
 	must(t, hub.Init(h.dir, hub.Plan{Hosts: []string{"127.0.0.1", hubAddress}, Port: port, Gateways: gateways, Trainers: trainers}))
+	h.key, err = fleet.LoadKey(filepath.Join(h.dir, hub.KeyFile))
+	must(t, err)
 	h.start(t)
 	t.Cleanup(func() {
 		if h.cmd != nil {
@@ -83,9 +87,17 @@ func (h *hubRun) kill(t *testing.T) {
 func (h *hubRun) join(name string) func(*config.Config) {
 	return func(c *config.Config) {
 		c.Fleet = config.Fleet{
-			URL: h.url, Name: name, Key: filepath.Join(h.dir, "members", name, "member.nk"), CA: filepath.Join(h.dir, hub.CAFile), Train: config.FleetTrainFleet,
+			URL: h.url, Name: name, Key: filepath.Join(h.dir, "members", name, "member.nk"), Hub: mustPublic(h.key), CA: filepath.Join(h.dir, hub.CAFile), Train: config.FleetTrainFleet,
 		}
 	}
+}
+
+func mustPublic(key nkeys.KeyPair) string {
+	public, err := key.PublicKey()
+	if err != nil {
+		panic(err)
+	}
+	return public
 }
 
 // desire says what a gateway ought to do, and returns the revision.
@@ -93,9 +105,11 @@ func (h *hubRun) desire(t *testing.T, name string, d fleet.Desired) uint64 {
 	t.Helper()
 	kv, err := h.js.KeyValue(t.Context(), fleet.DesiredBucket)
 	must(t, err)
-	text, err := json.Marshal(d)
-	must(t, err)
-	revision, err := kv.Put(t.Context(), name, text)
+	revision, err := fleet.ChangeDesired(t.Context(), kv, h.key, name, func(now *fleet.Desired) bool {
+		d.Serial = now.Serial
+		*now = d
+		return true
+	})
 	must(t, err)
 	return revision
 }

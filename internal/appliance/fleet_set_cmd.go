@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nkeys"
 	"github.com/spf13/cobra"
 
 	"pacgan-appliance/internal/fleet"
@@ -48,8 +49,12 @@ func (p *Program) fleetSet(ctx context.Context, f *fleetFlags, gateway, config s
 	if err := fleet.CheckName(gateway); err != nil {
 		return usageError{err}
 	}
+	key, err := f.loadKey()
+	if err != nil {
+		return err
+	}
 	return f.with(ctx, func(ctx context.Context, _ *nats.Conn, js jetstream.JetStream) error {
-		revision, err := setConfig(ctx, js, gateway, config)
+		revision, err := setConfig(ctx, js, key, gateway, config)
 		if err != nil {
 			return err
 		}
@@ -58,12 +63,12 @@ func (p *Program) fleetSet(ctx context.Context, f *fleetFlags, gateway, config s
 }
 
 // setConfig changes the config that is desired of a gateway and nothing else of its Desired.
-func setConfig(ctx context.Context, js jetstream.JetStream, gateway, config string) (revision uint64, err error) {
+func setConfig(ctx context.Context, js jetstream.JetStream, key nkeys.KeyPair, gateway, config string) (revision uint64, err error) {
 	bucket, err := js.KeyValue(ctx, fleet.DesiredBucket)
 	if err != nil {
 		return 0, fmt.Errorf("bucket %s: %w", fleet.DesiredBucket, err)
 	}
-	return fleet.ChangeDesired(ctx, bucket, gateway, func(d *fleet.Desired) bool { d.Config = config; return true })
+	return fleet.ChangeDesired(ctx, bucket, key, gateway, func(d *fleet.Desired) bool { d.Config = config; return true })
 }
 
 // awaitTaken waits for the gateway to say what it made of a revision.

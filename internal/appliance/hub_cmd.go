@@ -11,6 +11,7 @@ import (
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nkeys"
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
@@ -87,10 +88,22 @@ func (p *Program) hub(ctx context.Context, f hubFlags) error {
 	if f.config != "" && f.key == "" {
 		f.key = filepath.Join(filepath.Dir(f.config), hub.KeyFile)
 	}
+	if f.key == "" {
+		return usagef("--key is missing: the file of the hub's NKey, which signs what members take from the hub alone")
+	}
 	log, err := newLogger(p.Stderr, slog.LevelInfo)
 	if err != nil {
 		return err
 	}
+	key, err := fleet.LoadKey(f.key)
+	if err != nil {
+		return err
+	}
+	public, err := key.PublicKey()
+	if err != nil {
+		return err
+	}
+	log.Info("hub: members know it by its key", "fleet.hub", public)
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, unix.SIGHUP)
 	defer signal.Stop(hangups)
@@ -100,14 +113,14 @@ func (p *Program) hub(ctx context.Context, f hubFlags) error {
 		Bounds:   fleet.Bounds{TruthBytes: int64(f.truth), DataBytes: int64(f.data), ModelBytes: int64(f.models), Replicas: f.replicas},
 		Gateways: f.gateways,
 		Hangups:  hangups,
-		Tasks:    append([]hub.Task{tellSystemd}, hubTasks(f, log)...),
+		Tasks:    append([]hub.Task{tellSystemd}, hubTasks(f, key, log)...),
 	})
 }
 
 // hubTasks are what runs beside the server once streams and buckets are there: the hub's page, and the rollout of models.
-func hubTasks(f hubFlags, log *slog.Logger) []hub.Task {
+func hubTasks(f hubFlags, key nkeys.KeyPair, log *slog.Logger) []hub.Task {
 	return []hub.Task{pageTask(f.page, log), func(ctx context.Context, js jetstream.JetStream) error {
-		return rollout.Run(ctx, js, rollout.Options{Watch: f.watch, Log: log})
+		return rollout.Run(ctx, js, rollout.Options{Key: key, Watch: f.watch, Log: log})
 	}}
 }
 

@@ -62,7 +62,7 @@ func TestShippedFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fleet := Fleet{URL: "tls://hub.example:4222", Name: "gate-7", Key: "/etc/pacgan-appliance/fleet.nk", CA: "/etc/pacgan-appliance/fleet.crt", Train: FleetTrainFleet}
+	fleet := Fleet{URL: "tls://hub.example:4222", Name: "gate-7", Key: "/etc/pacgan-appliance/fleet.nk", Hub: "UA5WUJ54Z23KILLCUOUNAKTPBVZWKMQVO4O6EQ5GHLAERIMLLHNCTYM5", CA: "/etc/pacgan-appliance/fleet.crt", Train: FleetTrainFleet}
 	if diff := cmp.Diff(fleet, shown.Fleet, compare()); diff != "" {
 		t.Errorf("the fleet of config.toml (-want +got):\n%s", diff)
 	}
@@ -149,6 +149,7 @@ silence = "1m"
 url = "nats://10.0.0.1:4222, nats://10.0.0.2:4222"
 name = "lab-a"
 key = "/etc/fleet.nk"
+hub = "UA5WUJ54Z23KILLCUOUNAKTPBVZWKMQVO4O6EQ5GHLAERIMLLHNCTYM5"
 ca = "/etc/fleet.crt"
 trust = ["UAR3YVERFQPG5EWEVBUCLSDH4J773RKVX755IJCPC6RGVP7752LF22PY"]
 train = "self"
@@ -176,7 +177,7 @@ func everyKeyConfig() Config {
 		Truth:   Truth{Enabled: true, Dir: "/srv/truth", MaxBytes: 8 << 20},
 		Web:     Web{Listen: netip.MustParseAddrPort("[::1]:80")},
 		IDS:     []IDS{{Name: "edge", Kind: IDSSuricata, Path: "/var/log/eve.json", Silence: time.Minute}},
-		Fleet: Fleet{URL: "nats://10.0.0.1:4222, nats://10.0.0.2:4222", Name: "lab-a", Key: "/etc/fleet.nk", CA: "/etc/fleet.crt",
+		Fleet: Fleet{URL: "nats://10.0.0.1:4222, nats://10.0.0.2:4222", Name: "lab-a", Key: "/etc/fleet.nk", Hub: "UA5WUJ54Z23KILLCUOUNAKTPBVZWKMQVO4O6EQ5GHLAERIMLLHNCTYM5", CA: "/etc/fleet.crt",
 			Trust: []string{"UAR3YVERFQPG5EWEVBUCLSDH4J773RKVX755IJCPC6RGVP7752LF22PY"}, Train: FleetTrainSelf},
 		Log: Log{Level: LogDebug},
 	}

@@ -22,7 +22,7 @@ func (c Config) Dump() ([]byte, error) {
 		State: rawState{Dir: c.State.Dir, MaxBytes: c.State.MaxBytes.String()},
 		Truth: rawTruth{Enabled: c.Truth.Enabled, Dir: c.Truth.Dir, MaxBytes: c.Truth.MaxBytes.String(), Packets: c.Truth.Packets},
 		Web:   rawWeb{Listen: ""},
-		Fleet: rawFleet{URL: c.Fleet.URL, Name: c.Fleet.Name, Key: c.Fleet.Key, CA: c.Fleet.CA, Trust: slices.Concat([]string{}, c.Fleet.Trust), Train: string(c.Fleet.Train)},
+		Fleet: rawFleet{URL: c.Fleet.URL, Name: c.Fleet.Name, Key: c.Fleet.Key, Hub: c.Fleet.Hub, CA: c.Fleet.CA, Trust: slices.Concat([]string{}, c.Fleet.Trust), Train: string(c.Fleet.Train)},
 		Log:   rawLog{Level: string(c.Log.Level)},
 	}
 	if c.Capture.Retention > 0 {

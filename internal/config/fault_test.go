@@ -187,6 +187,7 @@ config.toml:7: ids {...}: must be a section, [[ids]]`},
 url = "http://hub:4222"
 name = "Lab.A"
 key = "fleet.nk"
+hub = "NONE"
 ca = 5
 trust = ["AAR3YVERFQPG5EWEVBUCLSDH4J773RKVX755IJCPC6RGVP7752LF364H", 7]
 train = "both"
@@ -194,14 +195,18 @@ train = "both"
 config.toml:8: fleet.url "http://hub:4222": must be a NATS server such as "tls://hub.example:4222", or several by commas
 config.toml:9: fleet.name "Lab.A": must be 1 to 32 of a-z, 0-9 and "-", with a letter or digit at both ends, and not "all"
 config.toml:10: fleet.key "fleet.nk": must be a path from the root, beginning with /
-config.toml:11: fleet.ca 5: must be a string in quotes
-config.toml:12: fleet.trust "AAR3YVERFQPG5EWEVBUCLSDH4J773RKVX755IJCPC6RGVP7752LF364H": must be the public NKey of a user, which begins with U: ` + "`pacgan-appliance hub init`" + ` prints a trainer's
-config.toml:12: fleet.trust 7: must be a string in quotes
-config.toml:13: fleet.train "both": must be one of fleet, self`},
-		{"a fleet with a password", minimal + "[fleet]\nurl = \"nats://a:4222,nats://me:secret@b:4222\"\nname = \"all\"\ntrust = \"U\"\n", `
-config.toml:8: fleet.url "nats://a:4222,nats://me:secret@b:4222": holds a user or a password, which others can read here: name a file in fleet.key
-config.toml:9: fleet.name "all": must be 1 to 32 of a-z, 0-9 and "-", with a letter or digit at both ends, and not "all"
-config.toml:10: fleet.trust "U": must be a list of public NKeys of users, each beginning with U`},
+config.toml:11: fleet.hub "NONE": must be the public NKey of a user, which begins with U
+config.toml:12: fleet.ca 5: must be a string in quotes
+config.toml:13: fleet.trust "AAR3YVERFQPG5EWEVBUCLSDH4J773RKVX755IJCPC6RGVP7752LF364H": must be the public NKey of a user, which begins with U: ` + "`pacgan-appliance hub init`" + ` prints a trainer's
+config.toml:13: fleet.trust 7: must be a string in quotes
+config.toml:14: fleet.train "both": must be one of fleet, self`},
+		{"a fleet with a password", minimal + "[fleet]\nkey = \"/k\"\nhub = \"UA5WUJ54Z23KILLCUOUNAKTPBVZWKMQVO4O6EQ5GHLAERIMLLHNCTYM5\"\nurl = \"nats://a:4222,nats://me:secret@b:4222\"\nname = \"all\"\ntrust = \"U\"\n", `
+config.toml:10: fleet.url "nats://a:4222,nats://me:secret@b:4222": holds a user or a password, which others can read here: name a file in fleet.key
+config.toml:11: fleet.name "all": must be 1 to 32 of a-z, 0-9 and "-", with a letter or digit at both ends, and not "all"
+config.toml:12: fleet.trust "U": must be a list of public NKeys of users, each beginning with U`},
+		{"a fleet without keys", minimal + "[fleet]\nurl = \"nats://a:4222\"\nname = \"a\"\n", `
+config.toml:7: fleet.key is missing: add key = "/etc/pacgan-appliance/fleet/member.nk", the file of this gateway's NKey: it signs what the gateway writes
+config.toml:7: fleet.hub is missing: add hub = "U...", the hub's public NKey, which it says when it starts: what others write in its name is refused`},
 		{"sizes", minimal + "[state]\nmax_bytes = true\n", `
 config.toml:8: state.max_bytes true: must be a size such as "2GiB"`},
 		{"size without a unit", minimal + "[state]\nmax_bytes = \"2\"\n", `
@@ -259,16 +264,17 @@ func TestFilterCheck(t *testing.T) {
 // TestFleetName: the machine's name is taken where the file has none, if it can be.
 func TestFleetName(t *testing.T) {
 	const prefix = "config.toml:7: fleet.name is missing, "
+	const keys = "[fleet]\nkey = \"/k\"\nhub = \"UA5WUJ54Z23KILLCUOUNAKTPBVZWKMQVO4O6EQ5GHLAERIMLLHNCTYM5\"\n"
 	for host, want := range map[string]string{
 		"gate": "gate", "Gate-7.lab.example": "gate-7", strings.Repeat("x", 31) + "-y": strings.Repeat("x", 31), "-a-": "a",
 		"": prefix, "all": prefix, "lab_a": prefix, ".lan": prefix,
 	} {
-		c, err := Loader{HostName: func() (string, error) { return host, nil }}.Parse("config.toml", []byte(minimal+"[fleet]\nurl = \"nats://a\"\n"))
+		c, err := Loader{HostName: func() (string, error) { return host, nil }}.Parse("config.toml", []byte(minimal+keys+"url = \"nats://a\"\n"))
 		if got := c.Fleet.Name; err == nil && got != want || err != nil && (want != prefix || !strings.HasPrefix(err.Error(), prefix)) {
 			t.Errorf("host %q: %q, %v; want %q", host, got, err, want)
 		}
 	}
-	_, err := Parse("config.toml", []byte(minimal+"[fleet]\nurl = \"nats://a\"\nname = \"\"\n"))
+	_, err := Parse("config.toml", []byte(minimal+keys+"url = \"nats://a\"\nname = \"\"\n"))
 	if err == nil || !strings.HasPrefix(err.Error(), prefix) {
 		t.Errorf("without a host's name: %v", err)
 	}

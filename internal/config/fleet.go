@@ -15,7 +15,8 @@ import (
 type Fleet struct {
 	URL   string     // of the hub's servers, by commas; "": it belongs to none
 	Name  string     // the gateway's, in the fleet
-	Key   string     // absolute path of its NKey's seed or its credentials; "": the server asks for none
+	Key   string     // absolute path of its NKey's seed or its credentials, which let it in and sign what it writes
+	Hub   string     // the hub's public NKey: what it has not signed is refused
 	CA    string     // absolute path of the certificate that signed the servers'; "": the system's
 	Trust []string   // public NKeys of users whose models are taken
 	Train FleetTrain // where models are trained
@@ -35,10 +36,20 @@ func (p *parser) fleet(r rawFleet) {
 	setKey(p, "fleet.url", r.URL, &f.URL, serverURLs)
 	setKey(p, "fleet.name", r.Name, &f.Name, memberName)
 	setKey(p, "fleet.key", r.Key, &f.Key, optionalPath)
+	setKey(p, "fleet.hub", r.Hub, &f.Hub, publicKey)
 	setKey(p, "fleet.ca", r.CA, &f.CA, optionalPath)
 	p.trust(r.Trust)
 	setKey(p, "fleet.train", r.Train, &f.Train, oneOf(FleetTrainFleet, FleetTrainSelf))
-	if f.URL == "" || f.Name != "" || r.Name != nil && r.Name != "" { // no fleet, a name, or a bad one, which was told
+	if f.URL == "" {
+		return
+	}
+	if f.Key == "" && (r.Key == nil || r.Key == "") {
+		p.faultAt(p.pos.at("fleet"), "fleet.key is missing: add key = \"/etc/pacgan-appliance/fleet/member.nk\", the file of this gateway's NKey: it signs what the gateway writes")
+	}
+	if f.Hub == "" && (r.Hub == nil || r.Hub == "") {
+		p.faultAt(p.pos.at("fleet"), "fleet.hub is missing: add hub = \"U...\", the hub's public NKey, which it says when it starts: what others write in its name is refused")
+	}
+	if f.Name != "" || r.Name != nil && r.Name != "" { // a name, or a bad one, which was told
 		return
 	}
 	var err error
@@ -63,6 +74,15 @@ func serverURLs(v any) (string, error) {
 		}
 	}
 	return s, nil
+}
+
+// publicKey accepts a user's public NKey; "" stands for none.
+func publicKey(v any) (string, error) {
+	s, err := text(v)
+	if err == nil && s != "" && !nkeys.IsValidPublicUserKey(s) {
+		err = errors.New("must be the public NKey of a user, which begins with U")
+	}
+	return s, err
 }
 
 // memberForm is what fleet.CheckName takes, but for "all": a test holds the two against each other.

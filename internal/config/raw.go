@@ -103,6 +103,7 @@ type rawFleet struct {
 	URL   any `toml:"url"`
 	Name  any `toml:"name"`
 	Key   any `toml:"key"`
+	Hub   any `toml:"hub"`
 	CA    any `toml:"ca"`
 	Trust any `toml:"trust"`
 	Train any `toml:"train"`

@@ -76,8 +76,11 @@ type IDSScore struct {
 	Alerted   uint64 `json:"alerted"` // of them
 }
 
-// Desired is what a gateway ought to do. It has revisions: those of its key in [DesiredBucket].
+// Desired is what a gateway ought to do, signed by the hub. It has revisions: those of its key in [DesiredBucket].
 type Desired struct {
+	// Serial is more than that of any before: the nanoseconds since 1970 when the hub said so, by its clock. What has less is
+	// an old one that somebody has put there again.
+	Serial int64 `json:"serial"`
 	// Config is TOML in the language of config.toml, with [safety], [inject], [train] and [[label]] alone, laid over the
 	// gateway's own file. Its safety may only narrow the gateway's own.
 	Config string `json:"config,omitempty"`

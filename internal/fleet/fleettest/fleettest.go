@@ -2,15 +2,38 @@
 package fleettest
 
 import (
+	"crypto/sha256"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nkeys"
 
 	"pacgan-appliance/internal/fleet"
 )
+
+// Key is a member's, the same for the same name.
+func Key(tb testing.TB, name string) nkeys.KeyPair {
+	tb.Helper()
+	seed := sha256.Sum256([]byte(name))
+	key, err := nkeys.FromRawSeed(nkeys.PrefixByteUser, seed[:])
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return key
+}
+
+// Public is the public one of Key.
+func Public(tb testing.TB, name string) string {
+	tb.Helper()
+	public, err := Key(tb, name).PublicKey()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return public
+}
 
 // startLimit is for a busy machine.
 const startLimit = time.Minute

@@ -36,6 +36,10 @@ func Add(dir string, role fleet.Role, name string) (public string, err error) {
 	if err != nil {
 		return "", err
 	}
+	hub, err := publicKey(filepath.Join(dir, KeyFile))
+	if err != nil {
+		return "", err
+	}
 	path := filepath.Join(dir, AccountsFile)
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -56,7 +60,7 @@ func Add(dir string, role fleet.Role, name string) (public string, err error) {
 	if err := os.Mkdir(member, 0o750); err != nil {
 		return "", err
 	}
-	files := map[string][]byte{memberKey: seed, CAFile: ca, memberSnippet: []byte(snippet(role, name, url, trusted(before, role)))}
+	files := map[string][]byte{memberKey: seed, CAFile: ca, memberSnippet: []byte(snippet(role, name, url, hub, trusted(before, role)))}
 	for file, text := range files {
 		if err := writeNew(filepath.Join(member, file), text, 0o640); err != nil {
 			return "", err
@@ -72,6 +76,15 @@ func URL(dir string) (string, error) {
 		return "", fmt.Errorf("%s was not made by hub init: %w", dir, err)
 	}
 	return strings.TrimSpace(string(url)), nil
+}
+
+// publicKey is that of a file with a key.
+func publicKey(path string) (string, error) {
+	key, err := fleet.LoadKey(path)
+	if err != nil {
+		return "", err
+	}
+	return key.PublicKey()
 }
 
 var memberLine = regexp.MustCompile(`\{ # (\w+) (\S+)\n\s*nkey: (U[A-Z2-7]{55})\n`)
@@ -101,7 +114,7 @@ func trusted(accounts string, role fleet.Role) []string {
 }
 
 // snippet is what a member adds to its config.
-func snippet(role fleet.Role, name, url string, trust []string) string {
+func snippet(role fleet.Role, name, url, hub string, trust []string) string {
 	quoted := make([]string, len(trust))
 	for i, key := range trust {
 		quoted[i] = fmt.Sprintf("%q", key)
@@ -110,9 +123,10 @@ func snippet(role fleet.Role, name, url string, trust []string) string {
 url = %q
 name = %q
 key = %q
+hub = %q
 ca = %q
 trust = [%s]
-`, role, name, url, name, filepath.Join(installDir, memberKey), filepath.Join(installDir, CAFile), strings.Join(quoted, ", "))
+`, role, name, url, name, filepath.Join(installDir, memberKey), hub, filepath.Join(installDir, CAFile), strings.Join(quoted, ", "))
 }
 
 // replace puts a new file in an old one's place, with its owner and mode: a hub that runs as somebody else still reads it.

@@ -73,17 +73,17 @@ func Init(dir string, p Plan) error {
 			return err
 		}
 	}
-	return trustGateways(dir, p)
+	return trustGateways(dir, p, public)
 }
 
 // trustGateways writes trainers' snippets again, now that the gateways' keys are there.
-func trustGateways(dir string, p Plan) error {
+func trustGateways(dir string, p Plan, hub string) error {
 	accounts, err := os.ReadFile(filepath.Join(dir, AccountsFile))
 	if err != nil {
 		return err
 	}
 	for _, name := range p.Trainers {
-		text := snippet(fleet.Trainer, name, p.url(), trusted(string(accounts), fleet.Trainer))
+		text := snippet(fleet.Trainer, name, p.url(), hub, trusted(string(accounts), fleet.Trainer))
 		if err := replace(filepath.Join(dir, membersDir, name, memberSnippet), []byte(text)); err != nil {
 			return err
 		}

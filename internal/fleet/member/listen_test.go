@@ -18,6 +18,7 @@ import (
 
 	"pacgan-appliance/internal/bounded"
 	"pacgan-appliance/internal/fleet"
+	"pacgan-appliance/internal/fleet/fleettest"
 )
 
 var quiet = slog.New(slog.DiscardHandler)
@@ -68,21 +69,23 @@ func TestWatch(t *testing.T) {
 	must(t, err)
 	put := func(key, text string) uint64 {
 		t.Helper()
-		revision, err := kv.Put(t.Context(), key, []byte(text))
+		sealed, err := fleet.Seal(fleettest.Key(t, "hub"), fleet.KeySubject(fleet.DesiredBucket, key), []byte(text))
+		must(t, err)
+		revision, err := kv.Put(t.Context(), key, sealed)
 		must(t, err)
 		return revision
 	}
 	first := put("a", `{"config":"[inject]\nrate = 5.0\n"}`)
 	wishes := make(chan heard, 10)
 	background(t, func(ctx context.Context) error {
-		return Watch(ctx, c.Conn, c.js, "a", func(w Wish, fault error) { wishes <- heard{w, fault != nil} }, quiet)
+		return Watch(ctx, c.Conn, c.js, "a", fleettest.Public(t, "hub"), func(w Wish, fault error) { wishes <- heard{w, fault != nil} }, quiet)
 	})
 	mustHear(t, wishes, heard{Wish: Wish{first, fleet.Desired{Config: "[inject]\nrate = 5.0\n"}}})
 	put("b", `{"model":"somebody else's"}`)
 	mustHear(t, wishes, heard{Wish: Wish{put("a", `{"model":"x"}`), fleet.Desired{Model: "x"}}})
 	mustHear(t, wishes, heard{Wish: Wish{Revision: put("a", `{"config":5}`)}, Fault: true})
 	must(t, kv.Delete(t.Context(), "a"))
-	mustHear(t, wishes, heard{Wish: Wish{Revision: 5}})
+	mustHear(t, wishes, heard{Wish: Wish{Revision: 5}, Fault: true})
 
 	s.Shutdown()
 	s.WaitForShutdown()
@@ -241,7 +244,7 @@ func TestDesired(t *testing.T) {
 		must(t, err)
 		return d
 	}
-	wish := func(n uint64, config string) Wish { return Wish{n, fleet.Desired{Config: config}} }
+	wish := func(n uint64, config string) Wish { return Wish{n, fleet.Desired{Serial: int64(n), Config: config}} }
 	var tried []string
 	put := func(bad ...string) func(Wish) error {
 		return func(w Wish) error {
@@ -277,9 +280,25 @@ func TestDesired(t *testing.T) {
 	want("a bad one", d, 3, "bad wide", "wide")
 	d.Take(Wish{Revision: 5}, errors.New("nonsense"), put())
 	want("nonsense", d, 3, "nonsense")
-	d.Take(wish(6, "wide"), nil, put("wide"))
 	d = open()
-	want("after a restart", d, 3, "bad wide", "wide")
+	must(t, d.Again(put("wide")))
+	want("nonsense, and a restart", d, 3, "nonsense", "wide", "good")
+	d.Take(wish(6, "wide"), nil, put("wide"))
+	want("a bad one after it", d, 3, "bad wide", "wide")
+	old := wish(3, "good")
+	old.Revision = 7
+	d.Take(old, nil, put())
+	const stale = "what is desired is old: the hub wrote it at 1970-01-01T00:00:00.000000003Z, and has written another since, at 1970-01-01T00:00:00.000000006Z; where it is the hub's clock that was wrong then, remove "
+	want("an old one again", d, 3, stale+path)
+	d = open()
+	d.Take(old, nil, put())
+	want("an old one again after a restart", d, 3, stale+path)
+	latest := wish(6, "wide")
+	latest.Revision = 8
+	d.Take(latest, nil, put())
+	want("the latest again", d, 3, "bad wide")
+	d = open()
+	want("after a restart", d, 3, "bad wide")
 	must(t, d.Again(put("wide")))
 	want("start with a bad one", d, 3, "bad wide", "wide", "good")
 	must(t, d.Again(put("wide", "good")))
@@ -289,9 +308,9 @@ func TestDesired(t *testing.T) {
 	}
 	want("own config bad", d, 0, "bad wide", "wide", "")
 	must(t, d.Again(put()))
-	want("own config wide enough", d, 6, "", "wide")
-	d.Take(Wish{Revision: 7}, nil, put())
-	want("nothing is desired any more", d, 7, "", "")
+	want("own config wide enough", d, 8, "", "wide")
+	d.Take(wish(9, ""), nil, put())
+	want("nothing is desired any more", d, 9, "", "")
 	must(t, os.WriteFile(path, []byte("{"), 0o644))
 	if _, err := OpenDesired(path, quiet); err == nil || strings.Contains(err.Error(), "\n") {
 		t.Errorf("nonsense in the file: %v", err)
@@ -304,12 +323,13 @@ func FuzzFromOutside(f *testing.F) {
 	f.Add([]byte(`{"config":"[inject]\nrate = 5.0\n","model":"abc","back":true}`))
 	f.Add([]byte(`00000001-20260102T030405Z.jsonl:4096`))
 	f.Add([]byte(`../../etc/passwd:0`))
+	public := fleettest.Public(f, "hub")
 	f.Fuzz(func(t *testing.T, text []byte) {
 		defer bounded.Input(t, len(text))()
 		if c, err := parseControl(text); err == nil && (c.Action != fleet.Pause && c.Action != fleet.Resume || len(c.By) > maxBy) {
 			t.Errorf("control %+v", c)
 		}
-		if _, err := parseDesired(text); err == nil && len(text) > maxDesired {
+		if _, err := parseDesired(public, "a", text); err == nil && len(text) > maxDesired {
 			t.Errorf("%d bytes are taken", len(text))
 		}
 		c, err := parseCursor(string(text))

@@ -20,6 +20,7 @@ import (
 // Gateway is a gateway of a fleet. Its fields are set before Run.
 type Gateway struct {
 	Options fleet.Options
+	Hub     string // its public NKey
 	Truth   string // directory of the truth records; "": there are none
 	State   string // directory of its own, for what must outlive it
 	// Beat says how the gateway fares, without what is of this package: Name, Role, Spool.
@@ -61,7 +62,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		group.Go(func() error { return u.Run(ctx) })
 	}
 	group.Go(func() error { return beatAlways(ctx, js, g.beat, g.heard.Store, o.Log) })
-	group.Go(func() error { return Watch(ctx, c, js, o.Name, g.Take, o.Log) })
+	group.Go(func() error { return Watch(ctx, c, js, o.Name, g.Hub, g.Take, o.Log) })
 	group.Go(func() error { return Control(ctx, c, o.Name, g.Do, o.Log) })
 	if g.With != nil {
 		group.Go(func() error { return g.With(ctx, c, js) })

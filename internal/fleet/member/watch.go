@@ -2,7 +2,7 @@ package member
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -23,12 +23,13 @@ type Wish struct {
 const watchLimit = 10 * time.Second
 
 // Watch calls take with what the hub desires of a gateway now, and with each change, until ctx ends, which is no error.
-// After each new connection what is desired comes again. The fault, if any, is of a wish that is none.
-func Watch(ctx context.Context, c *nats.Conn, js jetstream.JetStream, name string, take func(w Wish, fault error), log *slog.Logger) error {
+// After each new connection what is desired comes again. hub is the hub's public NKey: the fault, if any, is of a wish that
+// it did not sign, or that is none.
+func Watch(ctx context.Context, c *nats.Conn, js jetstream.JetStream, name, hub string, take func(w Wish, fault error), log *slog.Logger) error {
 	connected := c.StatusChanged(nats.CONNECTED)
 	defer c.RemoveStatusListener(connected)
 	for said := ""; ; {
-		err := watch(ctx, js, name, take, connected)
+		err := watch(ctx, js, name, hub, take, connected)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -51,7 +52,7 @@ func Watch(ctx context.Context, c *nats.Conn, js jetstream.JetStream, name strin
 }
 
 // watch is for one connection: it is back without an error when there is another.
-func watch(ctx context.Context, js jetstream.JetStream, name string, take func(w Wish, fault error), connected <-chan nats.Status) error {
+func watch(ctx context.Context, js jetstream.JetStream, name, hub string, take func(w Wish, fault error), connected <-chan nats.Status) error {
 	updates, stop, err := watchKey(ctx, js, name)
 	if err != nil {
 		return err
@@ -68,7 +69,7 @@ func watch(ctx context.Context, js jetstream.JetStream, name string, take func(w
 				return fmt.Errorf("the hub ended the watch of %s", fleet.DesiredBucket)
 			}
 			if e != nil { // nil: what follows is new
-				take(parseWish(e))
+				take(parseWish(hub, name, e))
 			}
 		}
 	}
@@ -91,24 +92,24 @@ func watchKey(ctx context.Context, js jetstream.JetStream, name string) (<-chan 
 // maxDesired bounds a wish, in bytes.
 const maxDesired = 256 << 10
 
-// parseWish reads an entry; one that was removed desires nothing.
-func parseWish(e jetstream.KeyValueEntry) (Wish, error) {
+// parseWish reads an entry. One that was removed desires nothing, and says so of itself: nobody can sign that.
+func parseWish(hub, name string, e jetstream.KeyValueEntry) (Wish, error) {
 	w := Wish{Revision: e.Revision()}
 	if e.Operation() != jetstream.KeyValuePut {
-		return w, nil
+		return w, errors.New(`what is desired was removed, by nobody knows whom: "fleet unset" takes a config away`)
 	}
 	var err error
-	w.Desired, err = parseDesired(e.Value())
+	w.Desired, err = parseDesired(hub, name, e.Value())
 	return w, err
 }
 
-func parseDesired(text []byte) (fleet.Desired, error) {
-	if len(text) > maxDesired {
-		return fleet.Desired{}, fmt.Errorf("what is desired has %d bytes: at most %d are taken", len(text), maxDesired)
+func parseDesired(hub, name string, value []byte) (fleet.Desired, error) {
+	if len(value) > maxDesired {
+		return fleet.Desired{}, fmt.Errorf("what is desired has %d bytes: at most %d are taken", len(value), maxDesired)
 	}
-	var d fleet.Desired
-	if err := json.Unmarshal(text, &d); err != nil {
-		return fleet.Desired{}, fmt.Errorf("what is desired is no JSON object of it: %w", err)
+	d, err := fleet.OpenDesired(hub, name, value)
+	if errors.Is(err, fleet.ErrForged) {
+		err = fmt.Errorf("what is desired is not the hub's: %w", err)
 	}
-	return d, nil
+	return d, err
 }

@@ -16,12 +16,14 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nkeys"
 
 	"pacgan-appliance/internal/fleet"
 )
 
 // Options say how patient a rollout is; 0 is the default of each.
 type Options struct {
+	Key   nkeys.KeyPair // the hub's: signs what is desired
 	Watch time.Duration // how long a gateway's success is watched after it took a model; default 1 min
 	Wait  time.Duration // how long a gateway may take to try one; default 15 min
 	Ack   time.Duration // after which a hub that is gone has lost its candidate; default 30 s
@@ -227,7 +229,7 @@ func (r *roller) tell(ctx context.Context, now *fleet.Rollout) error {
 		if g.Tried != nil && !g.Tried.Promoted || now.State == fleet.RolloutRefused {
 			continue // it has answered, and uses another one
 		}
-		_, err := fleet.ChangeDesired(ctx, r.desired, g.Name, func(d *fleet.Desired) bool {
+		_, err := fleet.ChangeDesired(ctx, r.desired, r.Key, g.Name, func(d *fleet.Desired) bool {
 			was := *d
 			d.Model, d.Work, d.Error, d.Back, d.Why = now.Model, now.Work, now.Error, false, ""
 			if now.State == fleet.RolloutBack {

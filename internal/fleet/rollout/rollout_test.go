@@ -39,6 +39,7 @@ type gateway struct {
 	refuses string  // why it takes no model; "": it does
 	after   float64 // success once it has taken one; before it is 0.9
 
+	hub    string // its public key
 	mu     sync.Mutex
 	heard  []fleet.Desired // what it was told, in order
 	uses   string          // SHA-256
@@ -49,6 +50,7 @@ type gateway struct {
 func (g *gateway) run(t *testing.T, js jetstream.JetStream) {
 	t.Helper()
 	ctx := t.Context()
+	g.hub = fleettest.Public(t, "hub")
 	desired, err := js.KeyValue(ctx, fleet.DesiredBucket)
 	must(t, err)
 	beats, err := js.KeyValue(ctx, fleet.BeatBucket)
@@ -80,10 +82,11 @@ func (g *gateway) run(t *testing.T, js jetstream.JetStream) {
 func (g *gateway) obey(text []byte) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	var d fleet.Desired
-	if err := json.Unmarshal(text, &d); err != nil {
+	d, err := fleet.OpenDesired(g.hub, g.name, text)
+	if err != nil {
 		panic(err)
 	}
+	d.Serial = 0
 	g.heard = append(g.heard, d)
 	switch {
 	case d.Back:
@@ -131,7 +134,7 @@ func connect(t *testing.T, s *server.Server) (*nats.Conn, jetstream.JetStream) {
 }
 
 func options(t *testing.T) rollout.Options {
-	return rollout.Options{Watch: watched, Wait: 20 * time.Second, Ack: time.Second, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
+	return rollout.Options{Key: fleettest.Key(t, "hub"), Watch: watched, Wait: 20 * time.Second, Ack: time.Second, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
 }
 
 // begin rolls out until the test ends.
