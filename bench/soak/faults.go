@@ -127,7 +127,8 @@ func train(ctx context.Context, d *daemon, _ *lab.Lab) error {
 		return err
 	}
 	begun := false
-	return until(ctx, 3*time.Minute, "a training has ended without an error", func() bool {
+	// It gives way to everything else on the machine.
+	return until(ctx, 15*time.Minute, "a training has ended without an error", func() bool {
 		s, err := d.status(ctx)
 		if err != nil {
 			return false
