@@ -127,7 +127,7 @@ func TestIPv6Ends(t *testing.T) {
 func TestContainedText(t *testing.T) {
 	labels := defaultLabels()
 	labels[web].Contains = siteText
-	n := newNetwork(t, networkOptions{labels: labels, timeout: 5 * time.Second,
+	n := newNetwork(t, networkOptions{labels: labels,
 		allow: []netip.Prefix{netip.MustParsePrefix(serverNet), netip.MustParsePrefix("fd77:2::/64")}})
 	startSystemServers(t, n.servers, webServer, webServer6)
 	var list []labelled

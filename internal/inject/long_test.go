@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -16,7 +15,7 @@ import (
 // TestLongRequests sends requests of several segments, each of which the
 // server has to have whole to answer.
 func TestLongRequests(t *testing.T) {
-	n := newNetwork(t, networkOptions{timeout: 5 * time.Second})
+	n := newNetwork(t, networkOptions{})
 	startHTTP(t, n.servers, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil || strings.Trim(string(body), "ab") != "" || int64(len(body)) != r.ContentLength {

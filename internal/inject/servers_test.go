@@ -5,10 +5,12 @@ import (
 	"net"
 	"net/http"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
+	"golang.org/x/sys/unix"
 
 	"pacgan-appliance/internal/lab/labtest"
 )
@@ -29,7 +31,7 @@ func startDNS(tb testing.TB, host *labtest.Host, names ...string) *nameServer {
 	}
 	var conn net.PacketConn
 	mustDo(tb, host, func() (err error) {
-		conn, err = net.ListenPacket("udp4", dnsServer+":53")
+		conn, err = (&net.ListenConfig{Control: roomy}).ListenPacket(tb.Context(), "udp4", dnsServer+":53")
 		return err
 	})
 	done := make(chan struct{})
@@ -39,6 +41,14 @@ func startDNS(tb testing.TB, host *labtest.Host, names ...string) *nameServer {
 		<-done
 	})
 	return s
+}
+
+// roomy has a socket hold all queries of a test: on a busy machine a server waits long for the processor.
+func roomy(_, _ string, raw syscall.RawConn) (err error) {
+	if e := raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 8<<20) }); e != nil {
+		return e
+	}
+	return err
 }
 
 func (s *nameServer) serve(conn net.PacketConn, done chan<- struct{}) {
