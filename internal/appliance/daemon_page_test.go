@@ -20,6 +20,7 @@ const pageURL = "http://127.0.0.1:9746/"
 // TestPageOfADaemon compares what a browser shows of a daemon that captured,
 // trained and injected with what `status --json` says.
 func TestPageOfADaemon(t *testing.T) {
+	withoutRace(t)
 	d := mustDaemon(t, nil)
 	d.train(t)
 	if got := d.do(t, "pause"); got.Code != ExitDone {
