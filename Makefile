@@ -21,12 +21,15 @@ DEPS_IDS := suricata tshark libndpi-bin
 DEPS_PACKAGE := lintian rpmlint rpm cpio python3-magic
 
 # Under the race detector: what has goroutines of its own. A long test runs once: -short leaves out those
-# that run without it, PACGAN_RACED those that have run with it.
+# that run without it, PACGAN_RACED those that run with it.
 RACE_PACKAGES = $(shell $(GO) list ./... | grep -v -e pacgan-appliance/bench -e /internal/quality -e /internal/encoding -e /internal/packet -e /internal/config)
+
+# What `make test` runs beside each other, the long ones first. internal/appliance, a third of all, is two parts, by its tests' names.
+PARTS := race-appliance-1 race-appliance-2 race-rest test-rest test-appliance-1 test-appliance-2 test-soak test-benchmarks test-fuzz test-packages
 
 export CGO_ENABLED = 0
 
-.PHONY: all kills vuln deps old-kernel deps-lab deps-ids build docs lab test check test-arm64 screenshots lint generate generate-check fuzz bench bench-fleet table2 services soak fresh package sign package-lint systree clean
+.PHONY: all kills vuln deps old-kernel deps-lab deps-ids build docs lab test check $(PARTS) test-arm64 screenshots lint generate generate-check fuzz bench bench-fleet table2 services soak fresh package sign package-lint systree clean
 
 all: build
 
@@ -53,15 +56,41 @@ docs:
 lab: deps-lab build
 	$(BINARY) lab $(ARGS)
 
-# Everything: what CI runs.
+# Everything: what CI runs. Most of what its parts do is wait: $(JOBS) of them run at a time, each test binary in
+# namespaces of its own. What a part says is printed when it has ended.
+JOBS ?= 4
 test check: deps systree generate-check lint
 	@scripts/old-kernel.sh build/old-kernel
 	@rm -rf build/test && mkdir -p build/test
-	CGO_ENABLED=1 PACGAN_REQUIRE_ROOT=1 $(GO) test -race -short -timeout 40m $(RACE_PACKAGES)
-	PACGAN_RACED=1 PACGAN_REQUIRE_ROOT=1 PACGAN_OLD_KERNEL='$(CURDIR)/build/old-kernel' $(GO) test -timeout 40m $(PACKAGES)
-	$(MAKE) --no-print-directory package-lint ARCHES=$$($(GO) env GOARCH)
-	$(MAKE) --no-print-directory soak MINUTES=1 ARGS='-seed 1 -gap 500ms'
-	$(MAKE) --no-print-directory fuzz
+	CGO_ENABLED=1 $(GO) build -race $(RACE_PACKAGES)
+	$(GO) build $(PACKAGES)
+	@$(MAKE) --no-print-directory --jobs=$(JOBS) --output-sync=target $(PARTS)
+
+APPLIANCE := ./internal/appliance
+FIRST := ^Test[A-I]
+without_appliance = $(filter-out %/internal/appliance,$(1))
+RACE := CGO_ENABLED=1 PACGAN_REQUIRE_ROOT=1 $(GO) test -race -short -timeout 40m
+FULL := PACGAN_RACED=1 PACGAN_REQUIRE_ROOT=1 PACGAN_OLD_KERNEL='$(CURDIR)/build/old-kernel' $(GO) test -timeout 40m
+
+race-appliance-1:
+	$(RACE) -run '$(FIRST)' $(APPLIANCE)
+race-appliance-2:
+	$(RACE) -skip '$(FIRST)' $(APPLIANCE)
+race-rest:
+	@$(RACE) $(call without_appliance,$(RACE_PACKAGES))
+test-appliance-1:
+	$(FULL) -run '$(FIRST)' $(APPLIANCE)
+test-appliance-2:
+	$(FULL) -skip '$(FIRST)' $(APPLIANCE)
+test-rest:
+	@$(FULL) $(call without_appliance,$(shell $(GO) list ./...))
+test-packages: test-rest # whose system test makes packages, too, in the same place
+	@$(MAKE) --no-print-directory package-lint ARCHES=$$($(GO) env GOARCH)
+test-soak:
+	@$(MAKE) --no-print-directory soak MINUTES=1 ARGS='-seed 1 -gap 500ms'
+test-fuzz:
+	@$(MAKE) --no-print-directory fuzz
+test-benchmarks:
 	$(GO) test -run '^$$' -bench . -benchtime 1x $(PACKAGES) >build/test/bench.txt || { cat build/test/bench.txt; exit 1; }
 
 # What has code of its own for amd64, or reads floats and bytes from files, on arm64 under qemu: two minutes.

@@ -49,14 +49,14 @@ func TestMain(m *testing.M) {
 	labtest.Main(m)
 }
 
-// raced says that the tests have just run under the race detector (make test).
+// raced says that the tests run under the race detector, too (make test).
 const raced = "PACGAN_RACED"
 
 // withRace skips a long test that the race detector's run has not left out.
 func withRace(t *testing.T) {
 	t.Helper()
 	if os.Getenv(raced) != "" {
-		t.Skip("has just run under the race detector")
+		t.Skip("long: runs under the race detector")
 	}
 }
 
