@@ -47,7 +47,8 @@ func openMembership(own config.Config, log *slog.Logger) (*membership, error) {
 	if own.Fleet.URL == "" {
 		return nil, nil
 	}
-	if _, err := fleet.LoadKey(own.Fleet.Key); err != nil {
+	key, err := fleet.LoadKey(own.Fleet.Key)
+	if err != nil {
 		return nil, err
 	}
 	dir := filepath.Join(own.State.Dir, fleetDir)
@@ -55,13 +56,12 @@ func openMembership(own config.Config, log *slog.Logger) (*membership, error) {
 		return nil, err
 	}
 	m := &membership{}
-	var err error
 	if m.desired, err = member.OpenDesired(filepath.Join(dir, desiredFile), log); err != nil {
 		return nil, err
 	}
 	f := own.Fleet
 	m.Options = fleet.Options{URL: f.URL, Name: f.Name, Key: f.Key, CA: f.CA, Log: log}
-	m.State, m.Hub = dir, f.Hub
+	m.State, m.Key, m.Hub = dir, key, f.Hub
 	if own.Truth.Enabled {
 		m.Truth = truthDirOf(own)
 	}

@@ -106,7 +106,7 @@ func TestFleet(t *testing.T) {
 
 	t.Run("pause", func(t *testing.T) {
 		eventually(t, "no answer", func() bool {
-			told, err := fleet.Tell(t.Context(), h.conn, fleet.ControlSubject("lab-a"), fleet.Control{Action: fleet.Resume}, []string{"lab-a"}, fleet.AnswerWithin)
+			told, err := fleet.Tell(t.Context(), h.voice(t), fleet.ControlSubject("lab-a"), fleet.Control{Action: fleet.Resume}, []string{"lab-a"}, fleet.AnswerWithin)
 			return err == nil && len(told.Silent) == 0
 		})
 		w := mustWatchWire(t)

@@ -21,7 +21,7 @@ import (
 
 const (
 	fleetLong = `Shows and steers the gateways and trainers of a fleet, with the hub's own key: --hub names the directory that
-"hub init" made, or --url, --key and --ca a server of your own.`
+"hub init" made, or --url, --key, --ca and --accounts a server of your own.`
 
 	fleetListLong = `Lists each member that the hub ever heard of: what it does, at which rate, how much of what it asked was answered
 (with the numbers of which that is a share), the model in use, when it was last heard of, and what of its truth it has
@@ -42,7 +42,15 @@ const fleetPatience = 10 * time.Second
 
 // fleetFlags say which fleet a command is for.
 type fleetFlags struct {
-	hub, url, key, ca string
+	hub, url, key, ca, accounts string
+}
+
+const accountsUsage = "`file` of your own server's accounts, in nats-server's configuration: whose key is whose"
+
+// fleetKeys are the hub's own key and its members' public ones.
+type fleetKeys struct {
+	own nkeys.KeyPair
+	of  fleet.Keyring
 }
 
 func (f *fleetFlags) register(cmd *cobra.Command) {
@@ -51,33 +59,61 @@ func (f *fleetFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.url, "url", "", "`URL` of the server, or of a cluster's servers by commas")
 	flags.StringVar(&f.key, "key", "", "`file` of the hub's NKey or credentials")
 	flags.StringVar(&f.ca, "ca", "", "`file` of the certificate that signed the server's")
+	flags.StringVar(&f.accounts, "accounts", "", accountsUsage)
 }
 
-// loadKey reads the hub's key: members take from it alone what it says.
-func (f *fleetFlags) loadKey() (nkeys.KeyPair, error) {
-	switch {
-	case f.hub != "":
-		return fleet.LoadKey(filepath.Join(f.hub, hub.KeyFile))
-	case f.key == "":
-		return nil, usagef("whose word it is: give --hub DIR, or --key, the file of the hub's NKey")
+// keys reads the hub's key, by which members know it, and theirs, by which it knows them.
+func (f *fleetFlags) keys() (fleetKeys, error) {
+	if err := f.check(); err != nil {
+		return fleetKeys{}, err
 	}
-	return fleet.LoadKey(f.key)
+	key, accounts := f.key, f.accounts
+	if f.hub != "" {
+		if _, err := hub.URL(f.hub); err != nil {
+			return fleetKeys{}, err
+		}
+		key, accounts = filepath.Join(f.hub, hub.KeyFile), filepath.Join(f.hub, hub.AccountsFile)
+	}
+	own, err := fleet.LoadKey(key)
+	if err != nil {
+		return fleetKeys{}, err
+	}
+	members, err := readAccounts(accounts)
+	if err != nil {
+		return fleetKeys{}, err
+	}
+	return fleetKeys{own, members.Key}, nil
+}
+
+func readAccounts(path string) (*hub.Members, error) {
+	if path == "" {
+		return nil, usagef("--accounts is missing: the file of your own server's accounts, which say whose key is whose")
+	}
+	return hub.ReadMembers(path)
+}
+
+func (f *fleetFlags) check() error {
+	switch {
+	case f.hub != "" && f.url+f.key+f.ca+f.accounts != "":
+		return usagef("--hub has all that --url, --key, --ca and --accounts say: give it or them")
+	case f.hub == "" && (f.url == "" || f.key == ""):
+		return usagef("which fleet: give --hub DIR, or --url with --key, --ca and --accounts")
+	}
+	return nil
 }
 
 // connect returns the hub's connection; the network's error is here one of the command, which does not wait for better times.
 func (f *fleetFlags) connect() (*nats.Conn, jetstream.JetStream, error) {
+	if err := f.check(); err != nil {
+		return nil, nil, err
+	}
 	o := fleet.Options{URL: f.url, Name: hubName, Key: f.key, CA: f.ca, Log: slog.New(slog.DiscardHandler)}
-	switch {
-	case f.hub != "" && f.url+f.key+f.ca != "":
-		return nil, nil, usagef("--hub has all that --url, --key and --ca say: give it or them")
-	case f.hub != "":
+	if f.hub != "" {
 		url, err := hub.URL(f.hub)
 		if err != nil {
 			return nil, nil, err
 		}
 		o.URL, o.Key, o.CA = url, filepath.Join(f.hub, hub.KeyFile), filepath.Join(f.hub, hub.CAFile)
-	case f.url == "":
-		return nil, nil, usagef("which fleet: give --hub DIR, or --url with --key and --ca")
 	}
 	o.Once = true
 	c, err := fleet.Connect(o)
@@ -168,14 +204,18 @@ func (p *Program) tellCommand(f *fleetFlags, action, short, long string) *cobra.
 		Use: action + " [GATEWAY] --hub DIR", Short: short, Long: long,
 		Example: fmt.Sprintf("  pacgan-appliance fleet %s --hub hub\n  pacgan-appliance fleet %s lab-a --hub hub", action, action), Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			keys, err := f.keys()
+			if err != nil {
+				return err
+			}
 			return f.with(cmd.Context(), func(ctx context.Context, c *nats.Conn, js jetstream.JetStream) error {
-				return p.tell(ctx, c, js, action, args)
+				return p.tell(ctx, fleet.Voice{Conn: c, Key: keys.own, Keys: keys.of}, js, action, args)
 			})
 		},
 	}
 }
 
-func (p *Program) tell(ctx context.Context, c *nats.Conn, js jetstream.JetStream, action string, args []string) error {
+func (p *Program) tell(ctx context.Context, v fleet.Voice, js jetstream.JetStream, action string, args []string) error {
 	subject, awaited := fleet.ControlAll, []string(nil)
 	if len(args) == 1 {
 		if err := fleet.CheckName(args[0]); err != nil {
@@ -195,7 +235,7 @@ func (p *Program) tell(ctx context.Context, c *nats.Conn, js jetstream.JetStream
 			}
 		}
 	}
-	told, err := fleet.Tell(ctx, c, subject, fleet.Control{Action: action, By: "pacgan-appliance fleet"}, awaited, fleet.AnswerWithin)
+	told, err := fleet.Tell(ctx, v, subject, fleet.Control{Action: action, By: "pacgan-appliance fleet"}, awaited, fleet.AnswerWithin)
 	if err != nil {
 		return err
 	}

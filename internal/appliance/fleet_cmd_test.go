@@ -88,7 +88,17 @@ func TestFleetCommands(t *testing.T) {
 	if r.Code != ExitFailed || !strings.Contains(r.Stderr, "no answer within 1s from a") {
 		t.Errorf("a gateway that does not answer: %+v", r)
 	}
-	answer := func(m *nats.Msg) { _ = m.Respond([]byte(`{"gateway":"a","message":"paused"}`)) } // the test sees whether it arrived
+	key, err := fleet.LoadKey(filepath.Join(dir, "members", "a", "member.nk"))
+	must(t, err)
+	answer := func(m *nats.Msg) {
+		sealed, err := fleet.Seal(key, m.Reply, []byte(`{"gateway":"a","message":"paused"}`))
+		if err == nil {
+			err = m.Respond(sealed)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}
 	for _, subject := range []string{fleet.ControlAll, fleet.ControlSubject("a")} {
 		_, err := c.Subscribe(subject, answer)
 		must(t, err)
@@ -166,16 +176,22 @@ func testFleetTruth(t *testing.T, dir string, js jetstream.JetStream) {
 
 // TestFleetCommandErrors pins what is said of a command line that cannot be meant, or of a server that is not there.
 func TestFleetCommandErrors(t *testing.T) {
+	key, _, _ := mustKey(t)
+	const accounts = "../../packaging/fleet/accounts.conf"
 	for _, test := range []struct {
 		args []string
 		code int
 		want string
 	}{
-		{[]string{"fleet", "list"}, ExitUsage, "which fleet: give --hub DIR, or --url with --key and --ca"},
+		{[]string{"fleet", "list"}, ExitUsage, "which fleet: give --hub DIR, or --url with --key, --ca and --accounts"},
 		{[]string{"fleet", "list", "--hub", "x", "--url", "y"}, ExitUsage, "give it or them"},
 		{[]string{"fleet", "list", "--hub", "nowhere"}, ExitFailed, "nowhere was not made by hub init"},
-		{[]string{"fleet", "list", "--url", "nats://127.0.0.1:1"}, ExitFailed, `fleet.url "nats://127.0.0.1:1"`},
+		{[]string{"fleet", "list", "--url", "nats://127.0.0.1:1"}, ExitUsage, "--url with --key, --ca and --accounts"},
+		{[]string{"fleet", "list", "--url", "nats://127.0.0.1:1", "--key", key, "--accounts", accounts}, ExitFailed, `fleet.url "nats://127.0.0.1:1"`},
+		{[]string{"fleet", "pause", "--url", "nats://127.0.0.1:1", "--key", key}, ExitUsage, "--accounts is missing"},
 		{[]string{"fleet", "truth", "A", "--url", "nats://127.0.0.1:1"}, ExitUsage, `name "A"`},
+		{[]string{"hub", "--url", "nats://127.0.0.1:1"}, ExitUsage, "--key is missing"},
+		{[]string{"hub", "--url", "nats://127.0.0.1:1", "--key", key}, ExitUsage, "--accounts is missing"},
 		{[]string{"hub"}, ExitUsage, "config"},
 		{[]string{"hub", "--config", "x", "--replicas", "7"}, ExitUsage, "--replicas 7: must be 1 to 5"},
 		{[]string{"hub", "add", "printer", "p", "nowhere"}, ExitUsage, `role "printer": must be gateway or trainer`},

@@ -92,6 +92,14 @@ func (h *hubRun) join(name string) func(*config.Config) {
 	}
 }
 
+// voice is the hub's.
+func (h *hubRun) voice(t *testing.T) fleet.Voice {
+	t.Helper()
+	members, err := hub.ReadMembers(filepath.Join(h.dir, hub.AccountsFile))
+	must(t, err)
+	return fleet.Voice{Conn: h.conn, Key: h.key, Keys: members.Key}
+}
+
 func mustPublic(key nkeys.KeyPair) string {
 	public, err := key.PublicKey()
 	if err != nil {
@@ -133,7 +141,7 @@ func (h *hubRun) beat(t *testing.T, name string) (fleet.Beat, bool) {
 // tell has gateways pause or resume, and wants all of them to have done so within a second.
 func (h *hubRun) tell(t *testing.T, action string, gateways ...string) {
 	t.Helper()
-	told, err := fleet.Tell(t.Context(), h.conn, fleet.ControlAll, fleet.Control{Action: action, By: "test"}, gateways, fleet.AnswerWithin)
+	told, err := fleet.Tell(t.Context(), h.voice(t), fleet.ControlAll, fleet.Control{Action: action, By: "test"}, gateways, fleet.AnswerWithin)
 	must(t, err)
 	if len(told.Silent) > 0 || len(told.Failed()) > 0 {
 		t.Errorf("%s: %+v", action, told)

@@ -49,12 +49,12 @@ func (p *Program) fleetSet(ctx context.Context, f *fleetFlags, gateway, config s
 	if err := fleet.CheckName(gateway); err != nil {
 		return usageError{err}
 	}
-	key, err := f.loadKey()
+	keys, err := f.keys()
 	if err != nil {
 		return err
 	}
 	return f.with(ctx, func(ctx context.Context, _ *nats.Conn, js jetstream.JetStream) error {
-		revision, err := setConfig(ctx, js, key, gateway, config)
+		revision, err := setConfig(ctx, js, keys.own, gateway, config)
 		if err != nil {
 			return err
 		}

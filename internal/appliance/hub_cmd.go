@@ -11,7 +11,6 @@ import (
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/nats-io/nkeys"
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
@@ -30,7 +29,7 @@ again, as a whole or not at all; SIGTERM ends it. One gateway alone needs no hub
 
 	hubExample = `  pacgan-appliance hub init hub --host hub.lab.example --gateway lab-a --gateway lab-b --trainer big
   pacgan-appliance hub --config hub/hub.conf
-  pacgan-appliance hub --url tls://nats.example:4222 --key hub.nk --ca ca.pem --gateway lab-a --replicas 3`
+  pacgan-appliance hub --url tls://nats.example:4222 --key hub.nk --ca ca.pem --accounts accounts.conf --replicas 3`
 )
 
 // hubName is the hub's name among members.
@@ -38,11 +37,10 @@ const hubName = "hub"
 
 // hubFlags are those of "hub".
 type hubFlags struct {
-	config, url, key, ca, page string
-	gateways                   []string
-	watch                      time.Duration
-	truth, models, data        config.ByteSize
-	replicas                   int
+	config, url, key, ca, accounts, page string
+	watch                                time.Duration
+	truth, models, data                  config.ByteSize
+	replicas                             int
 }
 
 // hubCommand is about the fleet's hub.
@@ -57,7 +55,7 @@ func (p *Program) hubCommand() *cobra.Command {
 	flags.StringVar(&f.url, "url", "", "`URL` of your own server, or of a cluster's servers by commas")
 	flags.StringVar(&f.key, "key", "", "`file` of the hub's NKey or credentials (default: hub.nk beside the configuration)")
 	flags.StringVar(&f.ca, "ca", "", "`file` of the certificate that signed your own server's")
-	flags.StringSliceVar(&f.gateways, "gateway", nil, "`name` of a gateway that your own server's accounts let in (again for each)")
+	flags.StringVar(&f.accounts, "accounts", "", accountsUsage)
 	flags.Var(&f.truth, "truth", "how much truth is kept, the oldest goes first")
 	flags.Var(&f.models, "models", "how much room models have")
 	flags.Var(&f.data, "data", "how much room the data sets of one gateway have")
@@ -66,7 +64,9 @@ func (p *Program) hubCommand() *cobra.Command {
 	flags.StringVar(&f.page, "page", hubpage.DefaultAddress, "loopback `address` of the page, or "+noPage)
 	cmd.MarkFlagsMutuallyExclusive("config", "url")
 	cmd.MarkFlagsOneRequired("config", "url")
+	cmd.MarkFlagsMutuallyExclusive("config", "accounts")
 	completeFiles(cmd, "config", "conf")
+	completeFiles(cmd, "accounts", "conf")
 	completeFiles(cmd, "key", "nk", "creds")
 	completeFiles(cmd, "ca", "pem")
 	cmd.AddCommand(p.hubInitCommand(), p.hubAddCommand())
@@ -74,11 +74,6 @@ func (p *Program) hubCommand() *cobra.Command {
 }
 
 func (p *Program) hub(ctx context.Context, f hubFlags) error {
-	for _, name := range f.gateways {
-		if err := fleet.CheckName(name); err != nil {
-			return usageError{err}
-		}
-	}
 	if f.replicas < 1 || f.replicas > 5 {
 		return usagef("--replicas %d: must be 1 to 5", f.replicas)
 	}
@@ -103,6 +98,12 @@ func (p *Program) hub(ctx context.Context, f hubFlags) error {
 	if err != nil {
 		return err
 	}
+	members := &hub.Members{}
+	if f.url != "" {
+		if members, err = readAccounts(f.accounts); err != nil {
+			return err
+		}
+	}
 	log.Info("hub: members know it by its key", "fleet.hub", public)
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, unix.SIGHUP)
@@ -111,16 +112,17 @@ func (p *Program) hub(ctx context.Context, f hubFlags) error {
 		Config:   f.config,
 		Server:   fleet.Options{URL: f.url, Name: hubName, Key: f.key, CA: f.ca, Log: log},
 		Bounds:   fleet.Bounds{TruthBytes: int64(f.truth), DataBytes: int64(f.data), ModelBytes: int64(f.models), Replicas: f.replicas},
-		Gateways: f.gateways,
+		Gateways: members.Gateways(),
+		Members:  members,
 		Hangups:  hangups,
-		Tasks:    append([]hub.Task{tellSystemd}, hubTasks(f, key, log)...),
+		Tasks:    append([]hub.Task{tellSystemd}, hubTasks(f, fleetKeys{key, members.Key}, log)...),
 	})
 }
 
 // hubTasks are what runs beside the server once streams and buckets are there: the hub's page, and the rollout of models.
-func hubTasks(f hubFlags, key nkeys.KeyPair, log *slog.Logger) []hub.Task {
-	return []hub.Task{pageTask(f.page, log), func(ctx context.Context, js jetstream.JetStream) error {
-		return rollout.Run(ctx, js, rollout.Options{Key: key, Watch: f.watch, Log: log})
+func hubTasks(f hubFlags, keys fleetKeys, log *slog.Logger) []hub.Task {
+	return []hub.Task{pageTask(f.page, keys, log), func(ctx context.Context, js jetstream.JetStream) error {
+		return rollout.Run(ctx, js, rollout.Options{Key: keys.own, Watch: f.watch, Log: log})
 	}}
 }
 

@@ -32,12 +32,12 @@ func checkPage(address string) error {
 }
 
 // pageTask serves the hub's page.
-func pageTask(address string, log *slog.Logger) hub.Task {
+func pageTask(address string, keys fleetKeys, log *slog.Logger) hub.Task {
 	return func(ctx context.Context, js jetstream.JetStream) error {
 		if address == noPage {
 			return nil
 		}
-		page, err := hubpage.New(hubpage.Options{JetStream: js, Hosts: hosts(), Log: log})
+		page, err := hubpage.New(hubpage.Options{JetStream: js, Key: keys.own, Keys: keys.of, Hosts: hosts(), Log: log})
 		if err != nil {
 			return err
 		}

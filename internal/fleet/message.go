@@ -163,13 +163,15 @@ type RolloutGateway struct {
 	Asked []LabelBeat `json:"asked,omitempty"` // its counts when it was asked
 }
 
-// Control tells gateways to do something now.
+// Control tells gateways to do something now, signed by the hub for the subject that it is sent to.
 type Control struct {
-	Action string `json:"action"` // "pause" or "resume"
-	By     string `json:"by"`     // who asked, for the log
+	Action string    `json:"action"` // "pause" or "resume"
+	By     string    `json:"by"`     // who asked, for the log
+	Time   time.Time `json:"time"`   // when, by the clock of who asked
+	ID     string    `json:"id"`     // no other has it: a gateway obeys once
 }
 
-// ControlReply is a gateway's answer: Message, or Error and nothing has changed.
+// ControlReply is a gateway's answer, signed by it for the subject that it is sent to: Message, or Error and nothing has changed.
 type ControlReply struct {
 	Gateway string `json:"gateway"`
 	Message string `json:"message,omitempty"`

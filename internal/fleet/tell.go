@@ -1,7 +1,9 @@
 package fleet
 
 import (
+	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -9,6 +11,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
 )
 
 // AnswerWithin is how long whoever tells gateways something waits for their answers.
@@ -31,14 +34,25 @@ func (t *Told) Failed() []ControlReply {
 	return slices.DeleteFunc(slices.Clone(t.Replies), func(r ControlReply) bool { return r.Error == "" })
 }
 
+// Voice is who tells gateways something.
+type Voice struct {
+	Conn *nats.Conn
+	Key  nkeys.KeyPair // the hub's: gateways do what it has signed
+	Keys Keyring       // of the gateways, who sign their answers
+}
+
 // Tell has the gateways that listen on a subject, which is [ControlAll] or a [ControlSubject], do something, and collects
 // their answers for as long as wait ([AnswerWithin] is usual), or until all of those awaited are there. That somebody did not answer is no error: it
 // is in what is returned. One is that nobody can have been told.
 //
-// A gateway answers with its own name, which nothing but its honesty says: its beats, which it alone can write, tell
-// whether it stopped.
-func Tell(ctx context.Context, c *nats.Conn, subject string, control Control, awaited []string, wait time.Duration) (Told, error) {
+// Of the control it sets Time and ID. An answer that its gateway has not signed is none.
+func Tell(ctx context.Context, v Voice, subject string, control Control, awaited []string, wait time.Duration) (Told, error) {
+	c := v.Conn
+	control.Time, control.ID = time.Now().UTC(), rand.Text()
 	body, err := json.Marshal(control)
+	if err == nil {
+		body, err = Seal(v.Key, subject, body)
+	}
 	if err != nil {
 		return Told{}, fmt.Errorf("tell gateways to %s: %w", control.Action, err)
 	}
@@ -56,11 +70,11 @@ func Tell(ctx context.Context, c *nats.Conn, subject string, control Control, aw
 	if err != nil {
 		return Told{}, fmt.Errorf("tell gateways to %s: no server was reached: %w", control.Action, err)
 	}
-	return collect(ctx, inbox, awaited), nil
+	return collect(ctx, inbox, v.Keys, awaited), nil
 }
 
 // collect reads answers until all of those awaited are there or ctx ends. The first of a name counts.
-func collect(ctx context.Context, inbox *nats.Subscription, awaited []string) Told {
+func collect(ctx context.Context, inbox *nats.Subscription, keys Keyring, awaited []string) Told {
 	answers := map[string]ControlReply{}
 	missing := map[string]bool{}
 	for _, name := range awaited {
@@ -71,8 +85,8 @@ func collect(ctx context.Context, inbox *nats.Subscription, awaited []string) To
 		if err != nil {
 			break // the time is over, or, with nats.ErrNoResponders, nobody listens
 		}
-		var r ControlReply
-		if json.Unmarshal(m.Data, &r) != nil || CheckName(r.Gateway) != nil {
+		r, err := openReply(m, keys)
+		if err != nil {
 			continue // who it is of counts as silent
 		}
 		if _, twice := answers[r.Gateway]; !twice {
@@ -90,4 +104,18 @@ func collect(ctx context.Context, inbox *nats.Subscription, awaited []string) To
 	}
 	slices.Sort(t.Silent)
 	return t
+}
+
+// openReply reads an answer that its gateway has signed.
+func openReply(m *nats.Msg, keys Keyring) (ControlReply, error) {
+	var r ControlReply
+	_, text, _ := bytes.Cut(m.Data, []byte{'\n'}) // it says whose it is to be
+	if err := json.Unmarshal(text, &r); err != nil {
+		return r, err
+	}
+	if err := CheckName(r.Gateway); err != nil {
+		return r, err
+	}
+	_, err := Open(keys(r.Gateway), m.Subject, m.Data)
+	return r, err
 }

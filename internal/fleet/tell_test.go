@@ -12,16 +12,20 @@ import (
 	"pacgan-appliance/internal/fleet/fleettest"
 )
 
-// mustListen has a gateway answer what it is told.
-func mustListen(tb testing.TB, c *nats.Conn, subject string, answer func(fleet.Control) []byte) {
+// mustListen has a gateway answer what it is told, in its own name.
+func mustListen(tb testing.TB, c *nats.Conn, subject, by string, answer func(fleet.Control) []byte) {
 	tb.Helper()
 	if _, err := c.Subscribe(subject, func(m *nats.Msg) {
 		var told fleet.Control
-		if err := json.Unmarshal(m.Data, &told); err != nil {
-			tb.Error(err)
+		text, err := fleet.Open(fleettest.Public(tb, "hub"), subject, m.Data)
+		if err == nil {
+			err = json.Unmarshal(text, &told)
+		}
+		if err != nil || told.ID == "" || time.Since(told.Time).Abs() > time.Minute {
+			tb.Errorf("told %+v, %v", told, err)
 		}
 		if text := answer(told); text != nil {
-			if err := m.Respond(text); err != nil {
+			if err := m.Respond(mustSeal(tb, by, m.Reply, string(text))); err != nil {
 				tb.Error(err)
 			}
 		}
@@ -50,30 +54,31 @@ func TestTell(t *testing.T) {
 	mute := func(fleet.Control) []byte { return nil }
 	tests := []struct {
 		name     string
-		gateways []func(fleet.Control) []byte
+		gateways []func(fleet.Control) []byte // of a, b and c
 		awaited  []string
 		wait     time.Duration // long where answers must come, and short where none does
 		want     fleet.Told
 	}{
 		{"all answer", []func(fleet.Control) []byte{
-			func(c fleet.Control) []byte {
+			says(`{"gateway":"a","error":"kernel: gone"}`), func(c fleet.Control) []byte {
 				return []byte(`{"gateway":"b","message":"` + c.Action + " by " + c.By + `"}`)
-			}, says(`{"gateway":"a","error":"kernel: gone"}`),
+			},
 		}, []string{"a", "b"}, time.Minute, fleet.Told{Replies: []fleet.ControlReply{{Gateway: "a", Error: "kernel: gone"}, {Gateway: "b", Message: "pause by test"}}}},
-		{"one is silent, one nobody knew answers", []func(fleet.Control) []byte{mute, says(`{"gateway":"new"}`)}, []string{"a", "lost"}, 3 * time.Second,
-			fleet.Told{Replies: []fleet.ControlReply{{Gateway: "new"}}, Silent: []string{"a", "lost"}}},
+		{"one is silent, one nobody knew answers", []func(fleet.Control) []byte{mute, says(`{"gateway":"b"}`)}, []string{"a", "lost"}, 3 * time.Second,
+			fleet.Told{Replies: []fleet.ControlReply{{Gateway: "b"}}, Silent: []string{"a", "lost"}}},
 		{"nonsense is no answer", []func(fleet.Control) []byte{says(`{`), says(`{"gateway":"<b>"}`), says(`{"gateway":"all"}`)}, []string{"a"}, time.Second, fleet.Told{Silent: []string{"a"}}},
 		{"the first answer counts", []func(fleet.Control) []byte{says(`{"gateway":"a","message":"1"}`)}, nil, 3 * time.Second, fleet.Told{Replies: []fleet.ControlReply{{Gateway: "a", Message: "1"}}}},
+		{"in another's name", []func(fleet.Control) []byte{says(`{"gateway":"b","message":"paused"}`)}, []string{"b"}, time.Second, fleet.Told{Silent: []string{"b"}}},
 		{"nobody listens", nil, []string{"a"}, time.Second, fleet.Told{Silent: []string{"a"}}},
 	}
 	s := fleettest.Server(t, t.TempDir(), 0)
 	hub := mustDial(t, s.ClientURL())
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			for _, answer := range tt.gateways {
-				mustListen(t, mustDial(t, s.ClientURL()), fleet.ControlAll, answer)
+			for i, answer := range tt.gateways {
+				mustListen(t, mustDial(t, s.ClientURL()), fleet.ControlAll, string(rune('a'+i)), answer)
 			}
-			got, err := fleet.Tell(t.Context(), hub, fleet.ControlAll, fleet.Control{Action: fleet.Pause, By: "test"}, tt.awaited, tt.wait)
+			got, err := fleet.Tell(t.Context(), fleettest.Voice(t, hub), fleet.ControlAll, fleet.Control{Action: fleet.Pause, By: "test"}, tt.awaited, tt.wait)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -94,7 +99,7 @@ func TestTellWithoutServer(t *testing.T) {
 	defer c.Close()
 	s.Shutdown()
 	s.WaitForShutdown()
-	if _, err := fleet.Tell(t.Context(), c, fleet.ControlAll, fleet.Control{Action: fleet.Pause}, []string{"a"}, fleet.AnswerWithin); err == nil {
+	if _, err := fleet.Tell(t.Context(), fleettest.Voice(t, c), fleet.ControlAll, fleet.Control{Action: fleet.Pause}, []string{"a"}, fleet.AnswerWithin); err == nil {
 		t.Error("no error")
 	}
 }

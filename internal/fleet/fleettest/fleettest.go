@@ -35,6 +35,16 @@ func Public(tb testing.TB, name string) string {
 	return public
 }
 
+// Keyring has a key for every name.
+func Keyring(tb testing.TB) fleet.Keyring {
+	return func(name string) string { return Public(tb, name) }
+}
+
+// Voice is the hub's, on a connection.
+func Voice(tb testing.TB, c *nats.Conn) fleet.Voice {
+	return fleet.Voice{Conn: c, Key: Key(tb, "hub"), Keys: Keyring(tb)}
+}
+
 // startLimit is for a busy machine.
 const startLimit = time.Minute
 

@@ -30,8 +30,10 @@ type Options struct {
 	Bounds fleet.Bounds
 	// Gateways that have data buckets, beside those that the config's accounts let publish truth.
 	Gateways []string
-	Hangups  <-chan os.Signal // each one has the config read again
-	Tasks    []Task
+	// Members, where there are some, are told who the config's accounts let in, now and whenever it is read again.
+	Members *Members
+	Hangups <-chan os.Signal // each one has the config read again
+	Tasks   []Task
 }
 
 // retryWait is between attempts to set up a server that is not there yet, or a cluster that has no leader.
@@ -49,7 +51,10 @@ func Run(ctx context.Context, o Options) error {
 	if o.Config == "" {
 		return o.manage(ctx, nil)
 	}
-	s, err := start(ctx, o.Config, o.Server.Log)
+	if o.Members == nil {
+		o.Members = &Members{}
+	}
+	s, err := start(ctx, o.Config, o.Members, o.Server.Log)
 	if err != nil {
 		return err
 	}
@@ -99,7 +104,7 @@ func (o Options) gateways(s *embedded) []string {
 	if s == nil {
 		return o.Gateways
 	}
-	return union(o.Gateways, s.gateways)
+	return union(o.Gateways, s.members.Gateways())
 }
 
 // setup tries until the server can be reached and a cluster has its leader.

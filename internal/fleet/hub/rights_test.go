@@ -60,6 +60,16 @@ func (s served) connect(t *testing.T, name string) (*nats.Conn, jetstream.JetStr
 	return c, js, refused
 }
 
+// voice is the hub's on a connection.
+func (s served) voice(t *testing.T, c *nats.Conn) fleet.Voice {
+	t.Helper()
+	key, err := fleet.LoadKey(filepath.Join(s.dir, hub.KeyFile))
+	must(t, err)
+	members, err := hub.ReadMembers(filepath.Join(s.dir, hub.AccountsFile))
+	must(t, err)
+	return fleet.Voice{Conn: c, Key: key, Keys: members.Key}
+}
+
 // TestRightsSuffice does with a gateway's and a trainer's own keys all that they do, with nats.go's own calls.
 func TestRightsSuffice(t *testing.T) {
 	s := mustServe(t)
@@ -185,10 +195,20 @@ func mustTrain(t *testing.T, ctx context.Context, gc *nats.Conn, g jetstream.Jet
 func mustAnswer(t *testing.T, ctx context.Context, s served, gc *nats.Conn) {
 	t.Helper()
 	hc, _, _ := s.connect(t, "hub")
-	_, err := gc.Subscribe(fleet.ControlAll, func(m *nats.Msg) { _ = m.Respond([]byte(`{"gateway":"a"}`)) })
+	key, err := fleet.LoadKey(filepath.Join(s.dir, "members", "a", "member.nk"))
+	must(t, err)
+	_, err = gc.Subscribe(fleet.ControlAll, func(m *nats.Msg) {
+		answer, err := fleet.Seal(key, m.Reply, []byte(`{"gateway":"a"}`))
+		if err == nil {
+			err = m.Respond(answer)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	})
 	must(t, err)
 	must(t, gc.FlushWithContext(ctx))
-	told, err := fleet.Tell(ctx, hc, fleet.ControlAll, fleet.Control{Action: fleet.Pause}, []string{"a"}, 30*time.Second)
+	told, err := fleet.Tell(ctx, s.voice(t, hc), fleet.ControlAll, fleet.Control{Action: fleet.Pause}, []string{"a"}, 30*time.Second)
 	must(t, err)
 	if len(told.Replies) != 1 {
 		t.Errorf("told %+v, want one reply", told)

@@ -19,24 +19,26 @@ const startLimit = 10 * time.Minute
 
 // embedded is a nats-server in this process.
 type embedded struct {
-	nats   *server.Server
-	config string
-	// gateways are those of the accounts; start and reload set them, in one goroutine.
-	gateways []string
-	died     chan error // what the server itself calls fatal
+	nats    *server.Server
+	config  string
+	members *Members   // of the accounts; start and reload set them
+	died    chan error // what the server itself calls fatal
 }
 
 // start runs a server and returns once it takes connections.
-func start(ctx context.Context, config string, log *slog.Logger) (*embedded, error) {
+func start(ctx context.Context, config string, members *Members, log *slog.Logger) (*embedded, error) {
 	options, err := read(config)
 	if err != nil {
+		return nil, err
+	}
+	if err := members.take(config, options); err != nil {
 		return nil, err
 	}
 	s, err := server.NewServer(options)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", config, err)
 	}
-	e := &embedded{nats: s, config: config, gateways: gatewaysOf(options), died: make(chan error, 1)}
+	e := &embedded{nats: s, config: config, members: members, died: make(chan error, 1)}
 	s.SetLoggerV2(&logger{log: log.With("component", "nats"), died: e.died}, options.Debug, options.Trace, false)
 	s.Start()
 	for deadline := time.Now().Add(startLimit); !s.ReadyForConnections(readyStep); {
@@ -85,29 +87,15 @@ func (e *embedded) reload() error {
 	if err != nil {
 		return err
 	}
-	gateways := gatewaysOf(o) // options may not be used any more once they were handed over
+	members, err := membersOf(o) // options may not be used any more once they were handed over
+	if err != nil {
+		return fmt.Errorf("%s: %w", e.config, err)
+	}
 	if err := e.nats.ReloadOptions(o); err != nil {
 		return fmt.Errorf("%s: %s", e.config, oneLine(err))
 	}
-	e.gateways = gateways
+	e.members.read.Store(members)
 	return nil
-}
-
-// gatewaysOf are those that a config's accounts let publish their truth: the names stand there alone.
-func gatewaysOf(o *server.Options) []string {
-	var names []string
-	for _, user := range o.Nkeys {
-		if user.Permissions == nil || user.Permissions.Publish == nil {
-			continue
-		}
-		for _, subject := range user.Permissions.Publish.Allow {
-			name, ok := strings.CutPrefix(subject, fleet.TruthSubject(""))
-			if ok && fleet.CheckName(name) == nil {
-				names = append(names, name)
-			}
-		}
-	}
-	return union(names, nil)
 }
 
 // union is both, sorted, each once.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nkeys"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
@@ -36,6 +37,8 @@ var templates embed.FS
 // Options are what the page needs of the hub.
 type Options struct {
 	JetStream jetstream.JetStream
+	Key       nkeys.KeyPair // the hub's: signs what gateways are told
+	Keys      fleet.Keyring // of the members, who sign what is shown
 	// Hosts are names by which the page may be asked for, beside localhost and IP addresses.
 	Hosts []string
 	Log   *slog.Logger
@@ -142,7 +145,7 @@ type stopped struct {
 func (p *Page) serveStop(w http.ResponseWriter, r *http.Request) {
 	awaited := p.picture.gateways()
 	ctx := context.WithoutCancel(r.Context()) // whoever pressed the button may go away
-	told, err := fleet.Tell(ctx, p.options.JetStream.Conn(), fleet.ControlAll, fleet.Control{Action: fleet.Pause, By: "the hub's page"}, awaited, p.patience)
+	told, err := fleet.Tell(ctx, fleet.Voice{Conn: p.options.JetStream.Conn(), Key: p.options.Key, Keys: p.options.Keys}, fleet.ControlAll, fleet.Control{Action: fleet.Pause, By: "the hub's page"}, awaited, p.patience)
 	s := &stopped{Told: told, At: p.now()}
 	if err != nil {
 		s.Fault = err.Error()

@@ -169,10 +169,18 @@ func mustAnswer(tb testing.TB, url string, replies ...fleet.ControlReply) {
 		tb.Cleanup(c.Close)
 		if _, err := c.Subscribe(fleet.ControlAll, func(m *nats.Msg) {
 			var told fleet.Control
-			if err := json.Unmarshal(m.Data, &told); err != nil || told.Action != fleet.Pause {
+			request, err := fleet.Open(fleettest.Public(tb, "hub"), m.Subject, m.Data)
+			if err == nil {
+				err = json.Unmarshal(request, &told)
+			}
+			if err != nil || told.Action != fleet.Pause {
 				tb.Errorf("told %s: %v", m.Data, err)
 			}
-			_ = m.Respond(text(reply)) // the hub may wait no more
+			answer, err := fleet.Seal(fleettest.Key(tb, reply.Gateway), m.Reply, text(reply))
+			if err != nil {
+				tb.Error(err)
+			}
+			_ = m.Respond(answer) // the hub may wait no more
 		}); err != nil {
 			tb.Fatal(err)
 		}

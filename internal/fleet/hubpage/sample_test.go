@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"pacgan-appliance/internal/fleet"
+	"pacgan-appliance/internal/fleet/fleettest"
 )
 
 // noon is the time of the samples.
@@ -57,7 +58,7 @@ func text(v any) []byte {
 // samplePage shows the beats, a gateway that never came, and candidates; it has no server unless js is one.
 func samplePage(tb testing.TB, js jetstream.JetStream) *Page {
 	tb.Helper()
-	p, err := New(Options{JetStream: js, Hosts: []string{"hub"}, Log: slog.New(slog.DiscardHandler)})
+	p, err := New(Options{JetStream: js, Key: fleettest.Key(tb, "hub"), Keys: fleettest.Keyring(tb), Hosts: []string{"hub"}, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		tb.Fatal(err)
 	}

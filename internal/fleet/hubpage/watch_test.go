@@ -19,7 +19,7 @@ import (
 // mustServe runs the page on a hub of two gateways until the test ends, and is its address.
 func mustServe(tb testing.TB, js jetstream.JetStream) (*Page, string) {
 	tb.Helper()
-	p, err := New(Options{JetStream: js, Log: slog.New(slog.DiscardHandler)})
+	p, err := New(Options{JetStream: js, Key: fleettest.Key(tb, "hub"), Keys: fleettest.Keyring(tb), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -137,35 +138,43 @@ func TestControl(t *testing.T) {
 	s, _ := mustHub(t, t.TempDir(), 0)
 	c, hub := mustConnect(t, s.ClientURL(), "a"), mustConnect(t, s.ClientURL(), "hub")
 	var did []string
-	stop := background(t, func(ctx context.Context) error {
-		return Control(ctx, c.Conn, "a", func(action string) (string, error) {
+	control := &Control{
+		Name: "a", Key: fleettest.Key(t, "a"), Hub: fleettest.Public(t, "hub"), Path: filepath.Join(t.TempDir(), "control"), Log: quiet,
+		Do: func(action string) (string, error) {
 			did = append(did, action)
 			if action == fleet.Resume {
 				return "", errors.New("the kernel says no")
 			}
 			return action + "d", nil
-		}, quiet)
-	})
+		},
+	}
+	stop := background(t, func(ctx context.Context) error { return control.Run(ctx, c.Conn) })
 	ask := func(subject, text string) (r fleet.ControlReply) {
 		t.Helper()
+		sealed, err := fleet.Seal(fleettest.Key(t, "hub"), subject, []byte(text))
+		must(t, err)
 		eventually(t, "no answer", func() bool {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			m, err := hub.RequestWithContext(ctx, subject, []byte(text))
+			m, err := hub.RequestWithContext(ctx, subject, sealed)
 			if err != nil {
 				return false // it does not listen yet
 			}
-			must(t, json.Unmarshal(m.Data, &r))
+			answer, err := fleet.Open(fleettest.Public(t, "a"), m.Subject, m.Data)
+			must(t, err)
+			must(t, json.Unmarshal(answer, &r))
 			return true
 		})
 		return r
 	}
+	now := time.Now().UTC().Format(time.RFC3339Nano)
+	later := time.Now().Add(time.Second).UTC().Format(time.RFC3339Nano)
 	for _, tt := range []struct {
 		subject, text string
 		want          fleet.ControlReply
 	}{
-		{fleet.ControlAll, `{"action":"pause","by":"test"}`, fleet.ControlReply{Gateway: "a", Message: "paused"}},
-		{fleet.ControlSubject("a"), `{"action":"resume"}`, fleet.ControlReply{Gateway: "a", Error: "the kernel says no"}},
+		{fleet.ControlAll, `{"action":"pause","by":"test","id":"1","time":"` + now + `"}`, fleet.ControlReply{Gateway: "a", Message: "paused"}},
+		{fleet.ControlSubject("a"), `{"action":"resume","id":"2","time":"` + later + `"}`, fleet.ControlReply{Gateway: "a", Error: "the kernel says no"}},
 		{fleet.ControlAll, `{"action":"reboot"}`, fleet.ControlReply{Gateway: "a", Error: `action "reboot": must be "pause" or "resume"`}},
 		{fleet.ControlAll, `pause`, fleet.ControlReply{Gateway: "a", Error: "the request is none: invalid character 'p' looking for beginning of value"}},
 	} {
@@ -179,11 +188,63 @@ func TestControl(t *testing.T) {
 	}
 }
 
+// TestObeyed: the clocks of hub and gateway decide whether one resumes, and never whether one stops; nothing is obeyed twice,
+// over restarts, too.
+func TestObeyed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "control.json")
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for i, tt := range []struct {
+		action, id string
+		written    time.Duration // after now
+		note, err  string
+	}{
+		{fleet.Pause, "1", 0, "", ""},
+		{fleet.Resume, "2", time.Second, "", ""},
+		{fleet.Pause, "1", 0, "", "pause of 2026-03-01T12:00:00Z is refused: it is an old one again, which was obeyed"},
+		{fleet.Resume, "2", time.Second, "", "resume of 2026-03-01T12:00:01Z is refused: it is an old one again, which was obeyed"},
+		{fleet.Resume, "", 2 * time.Second, "", "resume of 2026-03-01T12:00:02Z is refused: it has no ID"},
+		{fleet.Pause, "3", -time.Hour, "; it was written at 2026-03-01T11:00:00Z, and the clock here says 2026-03-01T12:00:00Z", ""},
+		{fleet.Resume, "4", -31 * time.Second, "", "resume is refused: it was written at 2026-03-01T11:59:29Z, and the clock here says 2026-03-01T12:00:00Z: they may differ by 30s; set them, or resume on the gateway itself"},
+		{fleet.Resume, "5", 31 * time.Second, "", "resume is refused: it was written at 2026-03-01T12:00:31Z, and the clock here says 2026-03-01T12:00:00Z: they may differ by 30s; set them, or resume on the gateway itself"},
+		{fleet.Pause, "6", 10 * time.Second, "", ""},
+		{fleet.Resume, "7", 9 * time.Second, "", "resume of 2026-03-01T12:00:09Z is refused: it was written before the pause of 2026-03-01T12:00:10Z"},
+		{fleet.Resume, "8", 11 * time.Second, "", ""},
+		{fleet.Pause, "9", 24 * time.Hour, "; it was written at 2026-03-02T12:00:00Z, and the clock here says 2026-03-01T12:00:00Z", ""},
+		{fleet.Resume, "10", 30 * time.Second, "", "resume of 2026-03-01T12:00:30Z is refused: it was written before the pause of 2026-03-01T12:00:30Z"},
+	} {
+		var o obeyed // each after a restart
+		must(t, o.load(path))
+		c := fleet.Control{Action: tt.action, ID: tt.id, Time: now.Add(tt.written)}
+		note, err := o.check(c, now)
+		got := ""
+		if err != nil {
+			got = err.Error()
+		} else {
+			must(t, o.add(c, now))
+		}
+		if note != tt.note || got != tt.err {
+			t.Errorf("%d: %s, %v: %q, %q; want %q, %q", i, tt.action, tt.written, note, got, tt.note, tt.err)
+		}
+	}
+	var o obeyed
+	must(t, o.load(path))
+	for i := range 2 * mostObeyed {
+		must(t, o.add(fleet.Control{Action: fleet.Pause, ID: strconv.Itoa(i), Time: now}, now))
+	}
+	if len(o.kept.IDs) != mostObeyed {
+		t.Errorf("%d are kept", len(o.kept.IDs))
+	}
+	must(t, os.WriteFile(path, []byte("{"), 0o600))
+	if err := o.load(path); err == nil || strings.Contains(err.Error(), "\n") {
+		t.Errorf("nonsense in the file: %v", err)
+	}
+}
+
 // TestGatewayWithoutHub: a hub that cannot be reached, and one whose name no name server knows, hold nothing up.
 func TestGatewayWithoutHub(t *testing.T) {
 	for _, url := range []string{"nats://127.0.0.1:1", "nats://192.0.2.1:4222", "nats://hub.invalid:4222"} {
 		g := &Gateway{
-			Options: fleet.Options{URL: url, Name: "a", Log: quiet}, Truth: t.TempDir(), State: t.TempDir(),
+			Options: fleet.Options{URL: url, Name: "a", Log: quiet}, Key: fleettest.Key(t, "a"), Hub: fleettest.Public(t, "hub"), Truth: t.TempDir(), State: t.TempDir(),
 			Beat: func() (fleet.Beat, error) { return fleet.Beat{}, nil }, Take: func(Wish, error) { t.Error("a wish") },
 			Do: func(string) (string, error) { return "", nil },
 		}
@@ -204,7 +265,7 @@ func TestGateway(t *testing.T) {
 	s, js := mustHub(t, t.TempDir(), 0)
 	var with atomic.Bool
 	g := &Gateway{
-		Options: fleet.Options{URL: s.ClientURL(), Name: "a", Log: quiet}, State: t.TempDir(),
+		Options: fleet.Options{URL: s.ClientURL(), Name: "a", Log: quiet}, Key: fleettest.Key(t, "a"), Hub: fleettest.Public(t, "hub"), State: t.TempDir(),
 		Beat: func() (fleet.Beat, error) { return fleet.Beat{Status: "well"}, nil }, Take: func(Wish, error) {},
 		Do: func(string) (string, error) { return "", nil },
 		With: func(ctx context.Context, _ *nats.Conn, _ jetstream.JetStream) error {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nkeys"
 	"golang.org/x/sync/errgroup"
 
 	"pacgan-appliance/internal/fleet"
@@ -20,9 +21,10 @@ import (
 // Gateway is a gateway of a fleet. Its fields are set before Run.
 type Gateway struct {
 	Options fleet.Options
-	Hub     string // its public NKey
-	Truth   string // directory of the truth records; "": there are none
-	State   string // directory of its own, for what must outlive it
+	Key     nkeys.KeyPair // the gateway's, that of Options
+	Hub     string        // its public NKey
+	Truth   string        // directory of the truth records; "": there are none
+	State   string        // directory of its own, for what must outlive it
 	// Beat says how the gateway fares, without what is of this package: Name, Role, Spool.
 	Beat func() (fleet.Beat, error)
 	// Take is told what the hub desires, and in the fault's place that it makes no sense.
@@ -37,8 +39,11 @@ type Gateway struct {
 	uploader atomic.Pointer[Uploader]
 }
 
-// cursorFile is where, in Gateway.State, the uploader keeps its cursor.
-const cursorFile = "cursor"
+// Files in Gateway.State: the uploader's cursor, and what the hub told that was done.
+const (
+	cursorFile  = "cursor"
+	controlFile = "control.json"
+)
 
 // Run belongs to the fleet until ctx ends, which is no error. A hub that cannot be reached is none either. It runs once at
 // a time.
@@ -63,11 +68,15 @@ func (g *Gateway) Run(ctx context.Context) error {
 	}
 	group.Go(func() error { return beatAlways(ctx, js, g.beat, g.heard.Store, o.Log) })
 	group.Go(func() error { return Watch(ctx, c, js, o.Name, g.Hub, g.Take, o.Log) })
-	group.Go(func() error { return Control(ctx, c, o.Name, g.Do, o.Log) })
+	group.Go(func() error { return g.control().Run(ctx, c) })
 	if g.With != nil {
 		group.Go(func() error { return g.With(ctx, c, js) })
 	}
 	return group.Wait()
+}
+
+func (g *Gateway) control() *Control {
+	return &Control{Name: g.Options.Name, Key: g.Key, Hub: g.Hub, Path: filepath.Join(g.State, controlFile), Do: g.Do, Log: g.Options.Log}
 }
 
 func (g *Gateway) beat() (fleet.Beat, error) {
