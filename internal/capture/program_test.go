@@ -135,6 +135,9 @@ func runnable(frame []byte) bool {
 
 // TestFiltersAgainstClassicBPF runs each expression alone.
 func TestFiltersAgainstClassicBPF(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long, of one goroutine: runs without the race detector")
+	}
 	labtest.RequireRoot(t)
 	for _, expr := range expressions() {
 		t.Run(expr, func(t *testing.T) { checkAgainstOracle(t, mustLabels(t, expr)) })

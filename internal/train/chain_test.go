@@ -49,6 +49,7 @@ var (
 // TestChainsKeepMessagesWhole: messages of several kinds, in which all shifts behind a number, are drawn whole, of all
 // kinds, and new; and none repeats a secret token.
 func TestChainsKeepMessagesWhole(t *testing.T) {
+	skipInShort(t)
 	rng := rand.New(rand.NewPCG(3, 3))
 	packets := many(1200, func() []byte { return logLine(rng) })
 	seen, secret := map[string]bool{}, map[string]bool{}
@@ -108,6 +109,7 @@ func TestChainsDoNotDependOnOrderOrThreads(t *testing.T) {
 }
 
 func TestDrawingChainsDoesNotAllocate(t *testing.T) {
+	skipInShort(t)
 	rng := rand.New(rand.NewPCG(5, 5))
 	tree := mustTreeModel(t, map[string][][]byte{"x": many(400, func() []byte { return logLine(rng) })})
 	for _, m := range []*model.Model{tree, mustUntrained(t, tree)} {

@@ -162,6 +162,9 @@ func disorder(rng *rand.Rand, n int) []int {
 // TestResponsesInAnyOrder: whatever the network does to the segments of a response, its verdict is what it would be in
 // order, or has not come yet; and once all have come in order, it has.
 func TestResponsesInAnyOrder(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long, of one goroutine: runs without the race detector")
+	}
 	const text = "all is well"
 	v := mustOpen(t, Options{Timeout: time.Minute, Labels: []Label{{Name: "web", Answer: AnswerHTTP, Contains: text}}})
 	for seed := range uint64(150) {
