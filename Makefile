@@ -87,7 +87,7 @@ test-rest:
 test-packages: test-rest # whose system test makes packages, too, in the same place
 	@$(MAKE) --no-print-directory package-lint ARCHES=$$($(GO) env GOARCH)
 test-soak:
-	@$(MAKE) --no-print-directory soak MINUTES=1 ARGS='-seed 1 -gap 500ms'
+	@$(MAKE) --no-print-directory soak MINUTES=5 ARGS='-seed 1 -gap 500ms'
 test-fuzz:
 	@$(MAKE) --no-print-directory fuzz
 test-benchmarks:
