@@ -34,7 +34,7 @@ func (s *service) trainElsewhere(ctx context.Context, running *runningTraining) 
 		return false, ctx.Err() != nil
 	}
 	running.trying.Store(true)
-	return l.takeDesired(ctx), true
+	return l.takeDesired(ctx, running.occasion), true
 }
 
 // learn puts the packets on the shelf, asks for a training, and waits until the hub says what came of it.

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -27,7 +28,6 @@ import (
 
 const (
 	triedFile   = "tried.json" // in fleetDir: what became of the last model that was desired
-	originFile  = "fleet.json" // in a model's directory: the manifest that it had on the shelf
 	trainerWait = 2 * time.Second
 	// learnWait is how long a model of a trainer's is waited for: other gateways' trainings may come first.
 	learnWait = time.Hour
@@ -114,12 +114,12 @@ func (s *service) takeFromFleet(ctx context.Context) {
 	running.trying.Store(true)
 	s.trainer.running.Store(running)
 	defer s.trainer.running.Store(nil)
-	s.learner.takeDesired(ctx)
+	s.learner.takeDesired(ctx, running.occasion)
 }
 
 // takeDesired does with the model that the hub desires what is to be done, once. It is for the trainer's goroutine, as all
 // that makes and removes models. It reports whether that model was promoted.
-func (l *learner) takeDesired(ctx context.Context) (promoted bool) {
+func (l *learner) takeDesired(ctx context.Context, o occasion) (promoted bool) {
 	d, link, last := l.wish.Load(), l.link.Load(), l.last.Load()
 	known := last != nil && d != nil && last.SHA256 == d.Model
 	switch {
@@ -133,7 +133,7 @@ func (l *learner) takeDesired(ctx context.Context) (promoted bool) {
 	case known || link == nil:
 		return known && last.Promoted
 	}
-	j, err := l.try(ctx, link.js, d.Model)
+	j, err := l.try(ctx, link.js, d.Model, o)
 	switch {
 	case ctx.Err() != nil:
 		return false
@@ -163,8 +163,8 @@ func later(err error) error {
 
 var modelName = regexp.MustCompile(`^[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}$`)
 
-// try fetches a model, verifies it, and has the ordinary gate judge it.
-func (l *learner) try(ctx context.Context, js jetstream.JetStream, sum string) (model.Judgement, error) {
+// try fetches a model, verifies it, has it measured as one that was trained here, and has the same gate judge it.
+func (l *learner) try(ctx context.Context, js jetstream.JetStream, sum string, o occasion) (model.Judgement, error) {
 	want := shelf.Want{Kind: shelf.Model, SHA256: sum, Trust: l.cfg.Load().Fleet.Trust}
 	m, err := shelf.Look(ctx, js, fleet.ModelBucket, want)
 	if err != nil {
@@ -179,7 +179,7 @@ func (l *learner) try(ctx context.Context, js jetstream.JetStream, sum string) (
 			if _, _, err := model.Load(aside); err != nil {
 				return err
 			}
-			return wholefile.Write(filepath.Join(aside, originFile), 0o640, func(w io.Writer) error { return json.NewEncoder(w).Encode(m) })
+			return writeOrigin(aside, m)
 		})
 		if err != nil {
 			return model.Judgement{}, later(err)
@@ -191,6 +191,11 @@ func (l *learner) try(ctx context.Context, js jetstream.JetStream, sum string) (
 	if lacks := l.lacking(m.Labels); lacks != "" {
 		j := model.Judgement{State: model.StateAside, Reason: "it has not learned " + lacks + ", the model in use has", At: time.Now()}
 		return j, l.decide(m.Name, j)
+	}
+	cfg := l.cfg.Load()
+	args := []string{m.Name, "--state", cfg.State.Dir, "--seed", strconv.FormatUint(seedNow(), 10)}
+	if err := measureChild(ctx, cfg.Train.MaxMemory, append(args, o.sinceArgs(cfg.Train.MinPackets)...)); err != nil {
+		return model.Judgement{}, err
 	}
 	j, err := l.judge(ctx, m.Name)
 	if err != nil {
@@ -212,12 +217,11 @@ func (l *learner) lacking(learned []string) string {
 
 // originOf is the SHA-256 that a model had on the shelf; "": it was trained here.
 func (l *learner) originOf(id string) string {
-	text, err := os.ReadFile(filepath.Join(l.models, id, originFile))
-	var m shelf.Manifest
-	if err != nil || json.Unmarshal(text, &m) != nil {
+	origin, err := readOrigin(filepath.Join(l.models, id))
+	if err != nil || origin == nil {
 		return ""
 	}
-	return m.SHA256
+	return origin.SHA256
 }
 
 // back goes back to the model before one that has failed since, where that is in use.

@@ -20,7 +20,12 @@ func (s *service) judge(ctx context.Context, id string) (model.Judgement, error)
 	if err != nil {
 		return model.Judgement{}, err
 	}
-	g := gate{labels: labelNames(*s.cfg.Load()), first: true}
+	cfg := s.cfg.Load()
+	origin, err := readOrigin(filepath.Join(s.models, id))
+	if err != nil {
+		return model.Judgement{}, err
+	}
+	g := gate{labels: labelNames(*cfg), first: true, elsewhere: origin != nil && origin.Gateway != cfg.Fleet.Name}
 	if live := s.current.Load(); live != nil {
 		g.first = false
 		if g.quality, err = reportsOf(manifest.Quality); err != nil {
@@ -32,7 +37,7 @@ func (s *service) judge(ctx context.Context, id string) (model.Judgement, error)
 			}
 		}
 	}
-	faults, err := memorised(manifest, s.cfg.Load().Train.MaxMemorised)
+	faults, err := memorised(manifest, cfg.Train.MaxMemorised)
 	if err != nil {
 		return model.Judgement{}, err
 	}

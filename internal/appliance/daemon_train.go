@@ -59,6 +59,15 @@ type occasion struct {
 	since  time.Time // what was captured before is not learned; zero: all is
 }
 
+// sinceArgs are the arguments of a child that is to look at what the occasion is about, and at least so many packets of each
+// label.
+func (o occasion) sinceArgs(least int) []string {
+	if o.since.IsZero() {
+		return nil
+	}
+	return []string{"--since", o.since.Format(time.RFC3339Nano), "--least", strconv.Itoa(least)}
+}
+
 // train trains a model in a child process, and has it take over if it is at
 // least as good. It reports whether it did. A failure is logged, and the model
 // in use stays.
@@ -129,9 +138,7 @@ func (s *service) trainOrResume(ctx context.Context, running *runningTraining) (
 	if cfg.Train.RenewSecrets {
 		args = append(args, "--renew-secrets")
 	}
-	if anew {
-		args = append(args, "--since", running.since.Format(time.RFC3339Nano), "--least", strconv.Itoa(cfg.Train.MinPackets))
-	}
+	args = append(args, running.sinceArgs(cfg.Train.MinPackets)...)
 	return s.trainProcess(ctx, running, append(args, "--seed", strconv.FormatUint(seedNow(), 10)))
 }
 

@@ -16,6 +16,9 @@ import (
 type gate struct {
 	labels []string
 	first  bool // no model is in use
+	// elsewhere: it learned another gateway's packets. Those have other addresses and clocks and have passed other routers,
+	// so that it is always told from what is captured here; what it asks for, and how often anew, is compared all the same.
+	elsewhere bool
 	// Of each label that was measured, against the same held-out packets.
 	quality, rival map[string]quality.Report
 }
@@ -43,6 +46,9 @@ func (g gate) held() []string {
 		}
 		if below(share(was.N.Duplicates, was.N.Generated), share(now.N.Duplicates, now.N.Generated)) {
 			say("%d of %d packets are duplicates, of the current model's %d", now.N.Duplicates, now.N.Generated, was.N.Duplicates)
+		}
+		if g.elsewhere {
+			continue
 		}
 		if floor := now.FieldJSDFloor.Mean; now.FieldJSD.Mean > was.FieldJSD.Mean+floor {
 			say("field distance %.3f, the current model's %.3f, between real packets %.3f", now.FieldJSD.Mean, was.FieldJSD.Mean, floor)

@@ -114,24 +114,30 @@ func TestGateHeld(t *testing.T) {
 	}
 	same := func(*quality.Report) {}
 	tests := []struct {
-		name string
-		edit func(*quality.Report)
-		want string
+		name      string
+		edit      func(*quality.Report)
+		want      string
+		elsewhere string // as it learned another gateway's packets
 	}{
-		{"equal", same, ""},
+		{"equal", same, "", ""},
 		{"a little of each", func(r *quality.Report) {
 			r.N.Covered, r.N.Duplicates, r.FieldJSD.Mean, r.AUC = 97, 3, 0.08, 0.57
-		}, ""},
-		{"coverage", func(r *quality.Report) { r.N.Covered = 60 }, "dns: covers 60 of 100 keys, the current model 99"},
-		{"duplicates", func(r *quality.Report) { r.N.Duplicates = 100 }, "dns: 100 of 2000 packets are duplicates, of the current model's 0"},
-		{"fields", func(r *quality.Report) { r.FieldJSD.Mean = 0.1 }, "dns: field distance 0.100, the current model's 0.050, between real packets 0.040"},
-		{"told apart", func(r *quality.Report) { r.AUC = 0.8 }, "dns: told from real packets with AUC 0.80, the current model's 0.52"},
-		{"not measured", func(r *quality.Report) { r.AUC, r.N.AUCPerClass = 0.8, 0 }, ""},
+		}, "", ""},
+		{"coverage", func(r *quality.Report) { r.N.Covered = 60 }, "dns: covers 60 of 100 keys, the current model 99", "dns: covers 60 of 100 keys, the current model 99"},
+		{"duplicates", func(r *quality.Report) { r.N.Duplicates = 100 }, "dns: 100 of 2000 packets are duplicates, of the current model's 0",
+			"dns: 100 of 2000 packets are duplicates, of the current model's 0"},
+		{"fields", func(r *quality.Report) { r.FieldJSD.Mean = 0.1 }, "dns: field distance 0.100, the current model's 0.050, between real packets 0.040", ""},
+		{"told apart", func(r *quality.Report) { r.AUC = 0.8 }, "dns: told from real packets with AUC 0.80, the current model's 0.52", ""},
+		{"not measured", func(r *quality.Report) { r.AUC, r.N.AUCPerClass = 0.8, 0 }, "", ""},
 	}
 	for _, tt := range tests {
 		g := gate{labels: []string{"dns", "http"}, quality: report(tt.edit), rival: report(same)}
 		if got := strings.Join(g.held(), "; "); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+		g.elsewhere = true
+		if got := strings.Join(g.held(), "; "); got != tt.elsewhere {
+			t.Errorf("%s: %q of another gateway's model, want %q", tt.name, got, tt.elsewhere)
 		}
 		g.rival = nil
 		if got := g.held(); got != nil {

@@ -23,8 +23,8 @@ injected; otherwise it is kept aside, and its reason with it. The last ten are k
 "promote" and "rollback" have a running daemon take up another model at once; without one they change what the
 next start takes up.`
 
-	modelListLong = `Lists the models that are kept, the oldest first: when each was trained, how good its packets are, and whether it
-is in use, was before, or was kept aside.`
+	modelListLong = `Lists the models that are kept, the oldest first: when and where each was trained, how good its packets are, and
+whether it is in use, was before, or was kept aside.`
 
 	modelShowLong = `Shows all that is known of a model: what it was trained on and how, how good its packets are by each measure, what
 its trial on the wire gave, and why it was promoted or kept aside.`
@@ -84,6 +84,7 @@ func (p *Program) modelCommand() *cobra.Command {
 			Use: "rollback", Short: "Go back to the model that was promoted before", Long: modelRollbackLong,
 			Example: "  pacgan-appliance model rollback", Args: cobra.NoArgs,
 		}, false, p.modelRollback),
+		p.modelMeasureCommand(),
 	)
 	return cmd
 }
@@ -208,7 +209,8 @@ func (p *Program) say(message string, err error) error {
 type ModelReport struct {
 	ID       string          `json:"id"`
 	Current  bool            `json:"current"`
-	Error    string          `json:"error,omitempty"` // why the manifest cannot be read
+	Error    string          `json:"error,omitempty"`  // why the manifest cannot be read
+	Origin   *Origin         `json:"origin,omitempty"` // none: it was trained here
 	Manifest *model.Manifest `json:"manifest,omitempty"`
 }
 
@@ -226,8 +228,12 @@ func reportModels(dir string) ([]ModelReport, error) {
 	out := []ModelReport{}
 	for _, e := range entries {
 		r := ModelReport{ID: e.ID, Current: e.ID == current, Manifest: e.Manifest}
-		if e.Err != nil {
-			r.Error = e.Err.Error()
+		err := e.Err
+		if err == nil {
+			r.Origin, err = readOrigin(filepath.Join(models, e.ID))
+		}
+		if err != nil {
+			r.Error, r.Manifest = err.Error(), nil
 		}
 		out = append(out, r)
 	}

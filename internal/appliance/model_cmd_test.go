@@ -2,13 +2,16 @@ package appliance
 
 import (
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"pacgan-appliance/internal/fleet/shelf"
 	"pacgan-appliance/internal/model"
 )
 
@@ -54,6 +57,7 @@ func TestModelCommands(t *testing.T) {
 	tell(refused("models in "+models+`: no model is promoted: train one with "pacgan-appliance train"`), "rollback")
 
 	ids := mustModels(t, state, 2)
+	must(t, writeOrigin(filepath.Join(models, ids[1]), &shelf.Manifest{Member: "big", Gateway: "lab-b", Work: "7f", SHA256: "ab"}))
 	tell(refused(`no model "x" in `+models+`: see pacgan-appliance model list`), "promote", "x")
 	tell(result{ExitDone, "promoted " + ids[0] + ": the daemon takes it up when it starts\n", ""}, "promote", ids[0])
 	tell(refused("models in "+models+": no model was promoted before the current one"), "rollback")
@@ -68,14 +72,24 @@ func TestModelCommands(t *testing.T) {
 	if j := got[1].Manifest.Judgement; j == nil || j.State != model.StateAside || j.Reason != "rolled back by request" {
 		t.Errorf("judgement of the one rolled back: %+v", j)
 	}
-	wantTable := `^ +model +recipe .*\n +` + ids[0] + ` +\* +tree +0 +0 +1.5 +- +promoted +promoted by request *\n +` + ids[1] + ` +tree .* aside +rolled back by request *\n$`
+	if diff := cmp.Diff(&Origin{Trainer: "big", Gateway: "lab-b", Work: "7f", SHA256: "ab"}, got[1].Origin); diff != "" || got[0].Origin != nil {
+		t.Errorf("origin %+v; of the other (-want +got):\n%s", got[0].Origin, diff)
+	}
+	wantTable := `^ +model +origin +recipe .*\n +` + ids[0] + ` +\* +here +tree +0 +0 +1.5 +- +promoted +promoted by request *\n +` + ids[1] + ` +big for lab-b +tree .* aside +rolled back by request *\n$`
 	if table := run(t, "model", "list", "--state", state).Stdout; !regexp.MustCompile(wantTable).MatchString(table) {
 		t.Errorf("the list does not look as it should:\n%s", table)
 	}
-	wantShow := `^model ` + ids[0] + `, in use\nrecipe tree, of 2026-01-02 03:04:05 UTC, by version v1, seed 7\npromoted on .*: promoted by request\n` +
+	wantShow := `^model ` + ids[0] + `, in use\ntrained here\nrecipe tree, of 2026-01-02 03:04:05 UTC, by version v1, seed 7\npromoted on .*: promoted by request\n` +
 		`step 0 of 0, trained in 1.5 s\n +label .*\n +dns +1,200 .*\n$`
 	if shown := run(t, "model", "show", "current", "--state", state).Stdout; !regexp.MustCompile(wantShow).MatchString(shown) {
 		t.Errorf("what is shown does not look as it should:\n%s", shown)
+	}
+	if shown := run(t, "model", "show", ids[1], "--state", state).Stdout; !strings.Contains(shown, "\ntrained by big, a trainer of the fleet's, for gateway lab-b (work 7f)\n") {
+		t.Errorf("the origin is not shown:\n%s", shown)
+	}
+	must(t, os.WriteFile(filepath.Join(models, ids[1], originFile), []byte("{"), 0o640))
+	if got := mustList(t, state)[1]; got.Manifest != nil || !strings.Contains(got.Error, originFile) {
+		t.Errorf("a damaged origin: %+v", got)
 	}
 }
 

@@ -18,7 +18,7 @@ func writeModels(w io.Writer, reports []ModelReport) error {
 	for _, r := range reports {
 		rows = append(rows, r.row())
 	}
-	return writeTable(w, []string{"model", "", "recipe", "step", "of", "training s", "canary", "state", "reason"}, rows)
+	return writeTable(w, []string{"model", "", "origin", "recipe", "step", "of", "training s", "canary", "state", "reason"}, rows)
 }
 
 func (r ModelReport) row() []string {
@@ -27,7 +27,7 @@ func (r ModelReport) row() []string {
 		mark = "*"
 	}
 	if r.Manifest == nil {
-		return []string{r.ID, mark, "-", "-", "-", "-", "-", "damaged", r.Error}
+		return []string{r.ID, mark, "-", "-", "-", "-", "-", "-", "damaged", r.Error}
 	}
 	step, of, seconds := "-", "-", "-"
 	if t := r.Manifest.Training; t != nil {
@@ -40,7 +40,7 @@ func (r ModelReport) row() []string {
 			canary = canaryRate(j.Canary)
 		}
 	}
-	return []string{r.ID, mark, string(r.Manifest.Recipe), step, of, seconds, canary, state, reason}
+	return []string{r.ID, mark, r.Origin.cell(), string(r.Manifest.Recipe), step, of, seconds, canary, state, reason}
 }
 
 // canaryRate is the success rate over all labels of a canary.
@@ -60,7 +60,7 @@ func (r ModelReport) write(w io.Writer) error {
 	if r.Current {
 		fmt.Fprint(w, ", in use")
 	}
-	fmt.Fprintf(w, "\nrecipe %s, of %s, by version %s, seed %d\n", man.Recipe, man.Created.Format("2006-01-02 15:04:05 MST"), man.Software, man.Seed)
+	fmt.Fprintf(w, "\n%s\nrecipe %s, of %s, by version %s, seed %d\n", r.Origin.line(), man.Recipe, man.Created.Format("2006-01-02 15:04:05 MST"), man.Software, man.Seed)
 	if j := man.Judgement; j != nil {
 		fmt.Fprintf(w, "%s on %s: %s\n", j.State, j.At.Format("2006-01-02 15:04:05 MST"), j.Reason)
 	} else {

@@ -120,6 +120,9 @@ func (p *Program) trainData(o trainOptions) (corpus, error) {
 		return corpus{}, err
 	}
 	data, err := p.storeData(store, o)
+	if err == nil && len(data.train) == 0 && len(data.leftOut) > 0 {
+		err = fmt.Errorf("no label can be learned: %s", inWords(data.leftOut))
+	}
 	return data, errors.Join(err, store.Close())
 }
 
@@ -164,9 +167,6 @@ func (p *Program) storeData(store *dataset.Store, o trainOptions) (corpus, error
 		}
 		data.train = append(data.train, train.Set{Label: label, Packets: trained})
 		data.heldOut = append(data.heldOut, heldOut)
-	}
-	if len(data.train) == 0 && len(only) > 0 {
-		return corpus{}, fmt.Errorf("no label can be learned: %s", inWords(data.leftOut))
 	}
 	return data, nil
 }

@@ -45,12 +45,24 @@ const trainHeap = 0.9
 // training before anything else (proc(5), oom_score_adj).
 const trainOOMScore = "500"
 
-// trainChild runs `train` with args in a process of its own, so that a crash
-// or a shortage of memory in it harms nothing else: confined, with at most
-// maxMemory of memory, and gone if this process is. It calls progress with each
-// event and returns the last, which names the model.
+// trainChild runs `train` with args as a confined child. It calls progress with
+// each event and returns the last, which names the model.
 func trainChild(ctx context.Context, maxMemory config.ByteSize, args []string, progress func(trainEvent)) (trainEvent, error) {
-	cmd := exec.CommandContext(ctx, "/proc/self/exe", append([]string{"train", "--json"}, args...)...)
+	return confinedChild(ctx, "training", maxMemory, append([]string{"train", "--json"}, args...), progress)
+}
+
+// measureChild runs `model measure` with args as a confined child.
+func measureChild(ctx context.Context, maxMemory config.ByteSize, args []string) error {
+	_, err := confinedChild(ctx, "measuring", maxMemory, append([]string{"model", "measure", "--json"}, args...), func(trainEvent) {})
+	return err
+}
+
+// confinedChild runs one of this program's commands in a process of its own, so
+// that a crash or a shortage of memory in it harms nothing else: confined, with
+// at most maxMemory of memory, and gone if this process is. What the command
+// prints says how far it is, and at last with which model it is done.
+func confinedChild(ctx context.Context, command string, maxMemory config.ByteSize, args []string, progress func(trainEvent)) (trainEvent, error) {
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", args...)
 	cmd.Env = append(os.Environ(), fmt.Sprintf("GOMEMLIMIT=%d", int64(trainHeap*float64(maxMemory))))
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
@@ -63,20 +75,20 @@ func trainChild(ctx context.Context, maxMemory config.ByteSize, args []string, p
 	ended := make(chan struct{})
 	defer close(ended)
 	if err := startConfined(cmd, maxMemory, ended); err != nil {
-		return trainEvent{}, fmt.Errorf("start training: %w", err)
+		return trainEvent{}, fmt.Errorf("start %s: %w", command, err)
 	}
 	last, readErr := readEvents(stdout, progress)
 	if err := cmd.Wait(); err != nil {
 		if ctx.Err() != nil {
 			return trainEvent{}, ctx.Err()
 		}
-		return trainEvent{}, fmt.Errorf("training: %w", trainFailure(err, stderr.String(), maxMemory))
+		return trainEvent{}, fmt.Errorf("%s: %w", command, trainFailure(err, stderr.String(), maxMemory))
 	}
 	if readErr != nil {
 		return trainEvent{}, readErr
 	}
 	if last.Model == "" {
-		return trainEvent{}, errors.New("training ended without a model and without an error")
+		return trainEvent{}, fmt.Errorf("%s ended without a model and without an error", command)
 	}
 	return last, nil
 }

@@ -82,8 +82,8 @@ func (p *Program) trainCommand() *cobra.Command {
 	flags.IntVar(&o.steps, "steps", 0, "steps of adversarial training; 0: the recipe's default")
 	flags.Uint64Var(&o.seed, "seed", 1, "the same seed, data and threads give the same model")
 	flags.IntVar(&o.threads, "threads", 0, "threads that compute; 0: one for each processor")
-	flags.StringVar(&o.since, "since", "", "with --state: learn what was captured after this `time` alone, such as 2026-01-02T15:04:05Z")
-	flags.IntVar(&o.least, "least", 500, "with --since: learn at least so many packets of each label, older ones where there are too few")
+	flags.StringVar(&o.since, "since", "", "with --state: learn "+sinceUsage)
+	flags.IntVar(&o.least, "least", leastDefault, "with --since: learn "+leastUsage)
 	flags.BoolVar(&o.renew, "renew-secrets", false, "give each source new cookies and tokens before anything is learned: none that was captured is generated")
 	flags.BoolVar(&o.resume, "resume", false, "go on with the unfinished training of this --out or --state, if there is one")
 	flags.DurationVar(&o.saveEvery, "save-every", time.Minute, "time between two states that --resume goes on from")
@@ -95,6 +95,13 @@ func (p *Program) trainCommand() *cobra.Command {
 	cmd.AddCommand(p.trainNowCommand())
 	return cmd
 }
+
+// What --since and --least say of packets.
+const (
+	leastDefault = 500
+	sinceUsage   = "what was captured after this `time` alone, such as 2026-01-02T15:04:05Z"
+	leastUsage   = "at least so many packets of each label, older ones where there are too few"
+)
 
 // paperUsage explains --paper.
 const paperUsage = "`settings` of recipe paper: noise=N, critic-rate=R, norm=layer|none; and departures from the paper: " +

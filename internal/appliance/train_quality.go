@@ -51,11 +51,6 @@ func (p *Program) measure(ctx context.Context, o trainOptions, data corpus, m *m
 		fmt.Fprintf(p.Stderr, "not compared with the current model: %v\n", err)
 		return out, nil
 	}
-	for _, set := range data.train {
-		if _, err := rival.Index(set.Label); err != nil {
-			return out, nil
-		}
-	}
 	packets, err := data.labelsOf(ctx, rival, measuredPackets, o.seed)
 	if err != nil {
 		return out, err
@@ -65,12 +60,12 @@ func (p *Program) measure(ctx context.Context, o trainOptions, data corpus, m *m
 	return out, err
 }
 
-// labelsOf generates packets of every label that has some held out, and
-// measures them.
+// labelsOf generates packets of every label of a model that has some held out,
+// and measures them.
 func (c corpus) labelsOf(ctx context.Context, m *model.Model, count int, seed uint64) ([]report.Label, error) {
 	var labels []report.Label
 	for i, set := range c.train {
-		if len(c.heldOut[i]) == 0 {
+		if _, err := m.Index(set.Label); err != nil || len(c.heldOut[i]) == 0 {
 			continue
 		}
 		sampler, err := m.NewSampler(set.Label, seed)

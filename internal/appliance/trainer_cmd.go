@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/nats-io/nkeys"
 	"github.com/spf13/cobra"
@@ -101,8 +100,5 @@ func workArgs(w fleet.Work, state string) []string {
 	if w.RenewSecrets {
 		args = append(args, "--renew-secrets")
 	}
-	if !w.Since.IsZero() {
-		args = append(args, "--since", w.Since.Format(time.RFC3339Nano), "--least", strconv.Itoa(w.Least))
-	}
-	return args
+	return append(args, occasion{since: w.Since}.sinceArgs(w.Least)...)
 }

@@ -109,18 +109,29 @@ type Variety struct {
 // Judge writes down what became of the model ID in modelsDir. The manifest is
 // replaced by one rename, and stays as it is with an error.
 func Judge(modelsDir, id string, j Judgement) error {
+	j.At = j.At.UTC()
+	return amend("judge", modelsDir, id, func(man *Manifest) { man.Judgement = &j })
+}
+
+// Remeasure writes down what was measured of the model ID in modelsDir against other packets than those that its manifest
+// was made with; a rival of nil: it was compared with none. The manifest is replaced as by [Judge].
+func Remeasure(modelsDir, id string, quality, privacy json.RawMessage, rival *Rival) error {
+	return amend("measure", modelsDir, id, func(man *Manifest) { man.Quality, man.Privacy, man.Rival = quality, privacy, rival })
+}
+
+// amend changes what is known of a model.
+func amend(what, modelsDir, id string, change func(*Manifest)) error {
 	if err := checkID(id); err != nil {
-		return fmt.Errorf("judge model: %w", err)
+		return fmt.Errorf("%s model: %w", what, err)
 	}
 	dir := filepath.Join(modelsDir, id)
 	man, err := ReadManifest(dir)
 	if err != nil {
-		return fmt.Errorf("judge: %w", err)
+		return fmt.Errorf("%s: %w", what, err)
 	}
-	j.At = j.At.UTC()
-	man.Judgement = &j
+	change(man)
 	if err := man.replace(dir); err != nil {
-		return fmt.Errorf("judge model %s: %w", dir, err)
+		return fmt.Errorf("%s model %s: %w", what, dir, err)
 	}
 	return nil
 }
