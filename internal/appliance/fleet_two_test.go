@@ -28,11 +28,21 @@ const (
 // asSegment has TestSegment be a gateway: a segment, as JSON.
 const asSegment = "PACGAN_TEST_SEGMENT"
 
+// Files of a segment's directory.
+const (
+	injects  = "injects" // it does; the file has its truth directory
+	watch    = "watch"   // it is to watch its wire
+	watches  = "watches" // it does
+	paused   = "paused"  // all were told to pause, at the time that the file has, and two seconds have passed
+	wireIsOK = "wire"    // nothing has left more than a second after that, or its test has failed
+	end      = "end"     // it is to end
+)
+
 // segment is a gateway of the hub's in a network of its own: another test process, in a sandbox of its own.
 type segment struct {
 	Network string       // file that the hub's network is mounted on
 	Fleet   config.Fleet // of the gateway's config
-	Dir     string       // where the segment says that it injects, in file "ready", and is told to end, in file "end"
+	Dir     string       // where the two tell each other what is so, each with a file
 }
 
 // mustSegment starts a gateway on a segment of its own and connects it to the hub's network.
@@ -59,7 +69,7 @@ func (h *hubRun) mustSegment(t *testing.T, name string, trust ...string) *segmen
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	t.Cleanup(func() {
-		mustWrite(t, filepath.Join(s.Dir, "end"), "")
+		mustWrite(t, filepath.Join(s.Dir, end), "")
 		select {
 		case err := <-ended:
 			if err != nil || !strings.Contains(out.String(), "--- PASS: TestSegment") {
@@ -106,23 +116,66 @@ func TestSegment(t *testing.T) {
 	}
 	d := mustDaemon(t, func(c *config.Config) { c.Fleet = s.Fleet })
 	d.train(t)
-	mustWrite(t, filepath.Join(s.Dir, "ready"), truthDirOf(d.cfg))
-	eventually(t, "nobody tells it to end", func() bool {
-		_, err := os.Stat(filepath.Join(s.Dir, "end"))
-		return err == nil
-	})
+	s.tell(t, injects, truthDirOf(d.cfg))
+	if s.hear(t, watch, end) == watch {
+		w := mustWatchWire(t)
+		s.tell(t, watches, "")
+		s.hear(t, paused)
+		text, err := os.ReadFile(filepath.Join(s.Dir, paused))
+		must(t, err)
+		asked, err := time.Parse(time.RFC3339Nano, string(text))
+		must(t, err)
+		w.mustHaveStopped(t, asked)
+		s.tell(t, wireIsOK, "")
+		s.hear(t, end)
+	}
 	d.mustStopSoon(t)
 }
 
-// truthDir is the segment's, once it injects.
-func (s *segment) truthDir(t *testing.T) (dir string) {
+// tell has the other side know something.
+func (s *segment) tell(t *testing.T, what, text string) {
 	t.Helper()
-	eventually(t, "the segment does not inject", func() bool {
-		text, err := os.ReadFile(filepath.Join(s.Dir, "ready"))
-		dir = string(text)
-		return err == nil && dir != ""
+	aside := mustWrite(t, filepath.Join(s.Dir, "aside-"+what), text)
+	must(t, os.Rename(aside, filepath.Join(s.Dir, what)))
+}
+
+// hear waits for one of some things that the other side tells.
+func (s *segment) hear(t *testing.T, any ...string) (told string) {
+	t.Helper()
+	eventually(t, "not told: "+strings.Join(any, ", "), func() bool {
+		for _, what := range any {
+			if _, err := os.Stat(filepath.Join(s.Dir, what)); err == nil {
+				told = what
+				return true
+			}
+		}
+		return false
 	})
-	return dir
+	return told
+}
+
+// truthDir is the segment's, once it injects.
+func (s *segment) truthDir(t *testing.T) string {
+	t.Helper()
+	s.hear(t, injects)
+	text, err := os.ReadFile(filepath.Join(s.Dir, injects))
+	must(t, err)
+	return string(text)
+}
+
+// mustStopBoth has both gateways pause, and wants nothing on either one's wire from a second later on.
+func (h *hubRun) mustStopBoth(t *testing.T, other *segment) {
+	t.Helper()
+	w := mustWatchWire(t)
+	other.tell(t, watch, "")
+	other.hear(t, watches)
+	wait(t.Context(), time.Second/2)
+	asked := time.Now()
+	h.tell(t, fleet.Pause, "lab-a", "lab-b")
+	wait(t.Context(), 2*time.Second)
+	w.mustHaveStopped(t, asked)
+	other.tell(t, paused, asked.Format(time.RFC3339Nano))
+	other.hear(t, wireIsOK)
 }
 
 // TestFleetOfTwo is what a fleet is for: a model that a trainer learned of one segment's clients is tried there,
@@ -168,7 +221,7 @@ func TestFleetOfTwo(t *testing.T) {
 		}
 		return sent("lab-a", a) && sent("lab-b", b)
 	})
-	h.tell(t, fleet.Pause, "lab-a", "lab-b")
+	h.mustStopBoth(t, other)
 	h.mustHaveAll(t, d, "lab-a")
 	var records, got []string
 	eventually(t, "lab-b's truth is not handed over", func() bool {

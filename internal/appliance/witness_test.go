@@ -88,6 +88,20 @@ func kernelTimeOf(control []byte) time.Time {
 	return time.Unix((*unix.Timespec)(unsafe.Pointer(&messages[0].Data[0])).Unix())
 }
 
+// mustHaveStopped ends it and wants it to have seen packets, none of them more than a second after all were told to pause.
+func (w *witness) mustHaveStopped(t *testing.T, asked time.Time) {
+	t.Helper()
+	seen, late := w.stop(t), 0
+	for _, s := range seen {
+		if s.at.After(asked.Add(time.Second)) {
+			late++
+		}
+	}
+	if len(seen) == 0 || late > 0 {
+		t.Errorf("%d of %d packets left more than a second after the hub told to pause", late, len(seen))
+	}
+}
+
 // stop returns what was seen, after making sure that all was.
 func (w *witness) stop(t *testing.T) []sighting {
 	t.Helper()
