@@ -380,8 +380,8 @@ int near(struct __sk_buff *skb)
 	return TC_ACT_UNSPEC;
 }
 
-/* guard: TCX ingress on inj1, for what has not met near: AF_XDP's frames, which
- * know no egress. */
+/* guard: TCX ingress on inj1, for what has not met near: live.c's frames, which
+ * come in there. */
 SEC("tc")
 int guard(struct __sk_buff *skb)
 {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pacgan-appliance/internal/capture"
+	"pacgan-appliance/internal/inject"
 )
 
 // machineFindings look at what every config needs.
@@ -142,14 +143,10 @@ func judgeVeth(err error) finding {
 }
 
 func xdpFinding() finding {
-	fd, err := unix.Socket(unix.AF_XDP, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return warning("AF_XDP", err.Error(), `inject.engine "xdp" will not work, "sendmmsg" and "auto" do`)
+	if err := inject.XDPPossible(); err != nil {
+		return warning("live frames", err.Error(), `inject.engine "xdp" will not work, "sendmmsg" and "auto" do`)
 	}
-	if err := unix.Close(fd); err != nil {
-		return warning("AF_XDP", err.Error(), `leave inject.engine at "sendmmsg"`)
-	}
-	return good("AF_XDP", `inject.engine "xdp" is possible`)
+	return good("live frames", `inject.engine "xdp" is possible`)
 }
 
 func tcpdumpFinding() finding {

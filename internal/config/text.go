@@ -66,7 +66,7 @@ type Engine string
 const (
 	EngineAuto     Engine = "auto"     // the faster one, measured at start
 	EngineSendmmsg Engine = "sendmmsg" // a packet socket
-	EngineXDP      Engine = "xdp"      // an AF_XDP socket in copy mode
+	EngineXDP      Engine = "xdp"      // the kernel's live frames, for what is sent as fast as it goes
 )
 
 // LogLevel is the least important kind of event that is logged.

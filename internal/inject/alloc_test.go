@@ -5,10 +5,8 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
-	"pacgan-appliance/internal/lab/labtest"
 	"pacgan-appliance/internal/packet"
 )
 
@@ -21,7 +19,7 @@ func pairedSender(tb testing.TB) *sender {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	s := newSender(newSendmmsgOn(fds[0], 1500), newLedger(int(labels), nobody{}), func(uint32) {})
+	s := newSender(newSendmmsgOn(fds[0], framesFor(1500)), newLedger(int(labels), nobody{}), func(uint32) {})
 	tb.Cleanup(func() { unix.Close(fds[0]); unix.Close(fds[1]) })
 	go func() {
 		// A blocking reader, so that the socket never fills.
@@ -38,16 +36,7 @@ func pairedSender(tb testing.TB) *sender {
 func TestSendingAllocatesNothing(t *testing.T) {
 	t.Run("sendmmsg", func(t *testing.T) { sendWithoutAllocating(t, pairedSender(t)) })
 	t.Run("xdp", func(t *testing.T) {
-		labtest.NewCable(t, labtest.Cable{Near: "a0", Far: "a1"})
-		near, err := netlink.LinkByName("a0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		p, err := newXDP(near)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer p.close()
+		p := mustXDP(t)
 		sendWithoutAllocating(t, newSender(p, newLedger(int(labels), nobody{}), func(uint32) {}))
 	})
 }

@@ -102,7 +102,7 @@ func newConversations(in *Injector) (*conversations, error) {
 	for slot := range c.slots {
 		c.free = append(c.free, len(c.slots)-1-slot)
 	}
-	p, err := newSendmmsg(in.cable.near)
+	p, err := newSendmmsg(in.cable.near, framesFor(in.cable.near.Attrs().MTU))
 	if err != nil {
 		return nil, err
 	}

@@ -9,11 +9,11 @@ import (
 // Engine is a way of handing frames to the kernel.
 type Engine string
 
-// The engines. The frames of TCP conversations go by EngineSendmmsg in any
-// case: they come a few at a time.
+// The engines. What comes a few at a time goes by EngineSendmmsg in any case: the
+// frames of TCP conversations, and what is sent at a rate.
 const (
 	EngineSendmmsg Engine = "sendmmsg" // a packet socket
-	EngineXDP      Engine = "xdp"      // an AF_XDP socket in copy mode
+	EngineXDP      Engine = "xdp"      // the kernel's live frames, for what is sent as fast as it goes
 	EngineAuto     Engine = "auto"     // the faster of them, measured by Open
 )
 
@@ -49,9 +49,9 @@ func (in *Injector) openPath() error {
 	var err error
 	switch in.options.Engine {
 	case EngineSendmmsg:
-		p, err = newSendmmsg(in.cable.near)
+		p, err = newSendmmsg(in.cable.near, framesFor(in.cable.near.Attrs().MTU))
 	case EngineXDP:
-		p, err = newXDP(in.cable.near)
+		p, err = newXDP(in.cable)
 		if err != nil {
 			err = fmt.Errorf(`engine "xdp": %w: use "sendmmsg"`, err)
 		}
@@ -77,12 +77,12 @@ const (
 // faster measures both engines and keeps the faster one. Slices take turns and
 // the best of each counts, so that other processes disturb both alike.
 func (in *Injector) faster() (path, error) {
-	packets, err := newSendmmsg(in.cable.near)
+	packets, err := newSendmmsg(in.cable.near, framesFor(in.cable.near.Attrs().MTU))
 	if err != nil {
 		return nil, err
 	}
 	in.choice.Engine = EngineSendmmsg
-	frames, err := newXDP(in.cable.near)
+	frames, err := newXDP(in.cable)
 	if err != nil {
 		in.choice.Missing = err
 		return packets, nil
@@ -116,7 +116,7 @@ func (in *Injector) probe(p path) (float64, error) {
 	sent := uint64(0)
 	now := begin
 	for ; now < end; now = monotonic() {
-		for i := range batchSize {
+		for i := range p.batch() {
 			b, err := p.frame(i)
 			if err != nil {
 				return 0, err
@@ -124,7 +124,7 @@ func (in *Injector) probe(p path) (float64, error) {
 			putHeader(b, [6]byte{metaLocal}, meta{label: noLabel})
 			p.setLength(i, probeBytes)
 		}
-		n, err := p.send(0, batchSize)
+		n, err := p.send(0, p.batch())
 		sent += uint64(n)
 		if err != nil {
 			return 0, err

@@ -133,7 +133,7 @@ func TestEngineErrors(t *testing.T) {
 		want   string
 	}{
 		{"unknown", "dpdk", `inject: engine "dpdk": must be auto, sendmmsg or xdp`},
-		{"long packets", inject.EngineXDP, `inject: engine "xdp": MTU 9000: AF_XDP takes packets of at most 4082 bytes: use "sendmmsg"`},
+		{"long packets", inject.EngineXDP, `inject: engine "xdp": MTU 9000: live frames hold packets of at most 2030 bytes: use "sendmmsg"`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -150,7 +150,7 @@ func TestEngineErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer mustClose(t, in)
-	if got, want := in.Engine().String(), "sendmmsg (no xdp: MTU 9000: AF_XDP takes packets of at most 4082 bytes)"; got != want {
+	if got, want := in.Engine().String(), "sendmmsg (no xdp: MTU 9000: live frames hold packets of at most 2030 bytes)"; got != want {
 		t.Errorf("engine %q, want %q", got, want)
 	}
 }

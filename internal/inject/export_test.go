@@ -42,3 +42,13 @@ func GuardStats(tb testing.TB, in *Injector) *ebpf.ProgramStats {
 	}
 	return stats
 }
+
+// SendAllLive has EngineXDP send whatever it gets as live frames, be it one.
+func SendAllLive(tb testing.TB, in *Injector) {
+	tb.Helper()
+	p, ok := in.sender.path.(attended).path.(*xdp)
+	if !ok {
+		tb.Fatalf("engine %v", in.choice)
+	}
+	p.least = 1
+}

@@ -16,7 +16,7 @@ import (
 // quiet is a network in which nobody answers pings, but the wire takes them.
 func quiet(b *testing.B, o networkOptions) *network {
 	b.Helper()
-	o.unrecorded = true
+	o.unrecorded, o.asShipped = true, true
 	n := newNetwork(b, o)
 	mustRun(b, gatewayCommand("ip", "neigh", "replace", nobody, "lladdr", n.servers.MAC(b).String(), "dev", "wan0", "nud", "permanent"))
 	return n

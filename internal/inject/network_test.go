@@ -45,6 +45,7 @@ type networkOptions struct {
 	labels        []verify.Label
 	engine        inject.Engine
 	unrecorded    bool // nobody listens to what becomes of each packet
+	asShipped     bool // EngineXDP leaves few frames to the packet socket: else all go live, for the tests' sake
 }
 
 func defaultLabels() []verify.Label {
@@ -81,6 +82,9 @@ func newNetwork(tb testing.TB, o networkOptions) *network {
 	n.servers, n.clients = makeRouted(tb)
 	n.open(tb, verify.Options{Interface: "wan0", Labels: o.labels, Timeout: o.timeout, Expectations: o.expectations},
 		inject.Options{Wire: "wan0", Allow: o.allow, Named: o.named, Timeout: o.timeout, Conversations: o.conversations, Engine: o.engine})
+	if o.engine == inject.EngineXDP && !o.asShipped {
+		inject.SendAllLive(tb, n.injector)
+	}
 	return n
 }
 

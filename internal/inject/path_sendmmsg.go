@@ -22,12 +22,13 @@ type mmsghdr struct {
 // kernel and every MTU has it.
 type sendmmsg struct {
 	fd      int
-	frames  [batchSize][]byte
-	vectors [batchSize]unix.Iovec
-	headers [batchSize]mmsghdr
+	frames  [][]byte
+	vectors []unix.Iovec
+	headers []mmsghdr
 }
 
-func newSendmmsg(near netlink.Link) (*sendmmsg, error) {
+// newSendmmsg opens the path for frames in memory of the caller's.
+func newSendmmsg(near netlink.Link, frames [][]byte) (*sendmmsg, error) {
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open packet socket (needs CAP_NET_RAW): %w", err)
@@ -38,20 +39,29 @@ func newSendmmsg(near netlink.Link) (*sendmmsg, error) {
 	}
 	// Best effort: a smaller buffer only makes the kernel ask us to wait.
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, sendBytes)
-	return newSendmmsgOn(fd, near.Attrs().MTU), nil
+	return newSendmmsgOn(fd, frames), nil
 }
 
-// newSendmmsgOn makes the buffers for IP packets of up to mtu bytes.
-func newSendmmsgOn(fd, mtu int) *sendmmsg {
-	p := &sendmmsg{fd: fd}
-	for i := range p.frames {
-		p.frames[i] = make([]byte, headerLen+mtu)
-		p.vectors[i].Base = &p.frames[i][0]
+// framesFor is memory for a batch of IP packets of up to mtu bytes.
+func framesFor(mtu int) [][]byte {
+	frames := make([][]byte, batchSize)
+	for i := range frames {
+		frames[i] = make([]byte, headerLen+mtu)
+	}
+	return frames
+}
+
+func newSendmmsgOn(fd int, frames [][]byte) *sendmmsg {
+	p := &sendmmsg{fd: fd, frames: frames, vectors: make([]unix.Iovec, len(frames)), headers: make([]mmsghdr, len(frames))}
+	for i, b := range frames {
+		p.vectors[i].Base = &b[0]
 		p.headers[i].header.Iov = &p.vectors[i]
 		p.headers[i].header.SetIovlen(1)
 	}
 	return p
 }
+
+func (p *sendmmsg) batch() int { return len(p.frames) }
 
 func (p *sendmmsg) frame(i int) ([]byte, error) { return p.frames[i], nil }
 

@@ -3,258 +3,206 @@ package inject
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
 	"sync/atomic"
-	"time"
 	"unsafe"
 
-	"github.com/vishvananda/netlink"
+	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 )
 
 const (
-	xdpChunks      = 1024 // frames that the kernel may hold at once
-	xdpTXEntries   = 256  // at least two batches, a power of two
-	xdpFillEntries = 64   // the kernel wants a fill ring, though nothing is received
-	xdpStalled     = 5 * time.Second
-	xdpPoll        = 50 * time.Microsecond
+	// liveFrames is BPF_F_TEST_XDP_LIVE_FRAMES of linux/bpf.h.
+	liveFrames = 1 << 1
+	// livePages is how many frames the kernel makes packets of at a time, and how
+	// many pages it keeps for that. Each run has pages of its own, and those that a
+	// network card still holds when it ends are freed a second later only.
+	livePages = 32
+	// liveLeast is how many frames a run is worth: it costs some 15 us beside
+	// what each frame does, and pages (see livePages).
+	liveLeast = 1024
 )
 
-// xdp is the path through an AF_XDP socket in copy mode: the kernel makes its
-// packets of frames in memory that both share. It needs no program on the
-// interface, since it receives nothing.
+// xdp is the path through the kernel's live frames, from Linux 5.18 on: a program
+// takes frames out of memory that we share, and the kernel makes packets of
+// them that come in at the far end of the cable, where the guard meets
+// them. No socket and no cable is passed. What is too little for that goes by
+// a packet socket, out of the same memory.
 type xdp struct {
-	fd         int
-	memory     []byte // chunks, one frame in each
-	chunkBytes int
-	free       []uint32 // chunks
-	chunk      [batchSize]uint32
-	taken      [batchSize]bool // chunk[i] is frame i's
-	length     [batchSize]uint32
-	tx         xdpRing // of descriptors that the kernel is to send
-	done       xdpRing // of addresses that it is done with
+	*sendmmsg
+	objects  liveObjects
+	ready    io.Closer // what keeps the program in the kernel's dispatcher
+	memory   []byte    // of slots
+	slots    []liveSlot
+	cursors  []byte // memory of cursor
+	cursor   *liveCursor
+	near     *unix.Ifreq
+	template []byte // what the kernel's frames hold at first
+	context  xdpContext
+	run      runAttributes
+	least    int // frames that are sent in a run; fewer go by the socket
 }
 
-// xdpRing is a ring that the kernel shares with us.
-type xdpRing struct {
-	memory             []byte
-	producer, consumer *uint32
-	entries            unsafe.Pointer
-	mask               uint32
+// xdpContext is struct xdp_md of linux/bpf.h.
+type xdpContext struct {
+	data, dataEnd, dataMeta, ingressIfindex, rxQueueIndex, egressIfindex uint32
 }
 
-// newXDP opens the path. Packets must fit a chunk, which is at most a page.
-func newXDP(near netlink.Link) (_ *xdp, err error) {
-	size := 2048
-	if headerLen+near.Attrs().MTU > size {
-		size = 4096
+// runAttributes are those of BPF_PROG_TEST_RUN, in union bpf_attr of linux/bpf.h.
+// ebpf.Program.Run would allocate with each call, and run again what a signal
+// has interrupted.
+type runAttributes struct {
+	program, result, dataBytes, dataOutBytes        uint32
+	data, dataOut                                   uint64
+	repeat, duration, contextBytes, contextOutBytes uint32
+	context, contextOut                             uint64
+	flags, processor, batch, _                      uint32
+}
+
+// newXDP opens the path, in the network namespace that it will be used in.
+func newXDP(c *cable) (_ *xdp, err error) {
+	p := &xdp{context: xdpContext{ingressIfindex: uint32(c.far.Attrs().Index)}, least: liveLeast}
+	p.template = make([]byte, len(liveSlot{}.Frame))
+	if mtu, most := c.near.Attrs().MTU, len(p.template)-headerLen; mtu > most {
+		return nil, fmt.Errorf("MTU %d: live frames hold packets of at most %d bytes", mtu, most)
 	}
-	if most := min(size, os.Getpagesize()); headerLen+near.Attrs().MTU > most {
-		return nil, fmt.Errorf("MTU %d: AF_XDP takes packets of at most %d bytes", near.Attrs().MTU, most-headerLen)
-	}
-	fd, err := unix.Socket(unix.AF_XDP, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("open AF_XDP socket: %w", err)
-	}
-	p := &xdp{fd: fd, chunkBytes: size}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, p.close())
+			err = errors.Join(err, p.release())
 		}
 	}()
-	if err := p.share(); err != nil {
+	if err := p.load(); err != nil {
 		return nil, err
 	}
-	if err := p.mapRings(); err != nil {
+	if err := p.try(); err != nil {
 		return nil, err
 	}
-	// Best effort: a smaller buffer only makes the kernel ask us to wait.
-	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, sendBytes)
-	if err := unix.Bind(fd, &unix.SockaddrXDP{Flags: unix.XDP_COPY, Ifindex: uint32(near.Attrs().Index)}); err != nil {
-		return nil, fmt.Errorf("bind AF_XDP socket to %s: %w", near.Attrs().Name, err)
+	// While it is attached anywhere it is in the kernel's dispatcher, which else
+	// would have to wait for all processors with each run.
+	p.ready, err = link.AttachXDP(link.XDPOptions{Program: p.objects.Live, Interface: c.near.Attrs().Index, Flags: link.XDPGenericMode})
+	if err != nil {
+		return nil, fmt.Errorf("keep the program of live frames ready: %w", err)
 	}
-	return p, nil
+	if p.near, err = unix.NewIfreq(c.near.Attrs().Name); err != nil {
+		return nil, fmt.Errorf("name of interface %s: %w", c.near.Attrs().Name, err)
+	}
+	frames := make([][]byte, len(p.slots))
+	for i := range frames {
+		frames[i] = p.slots[i].Frame[:]
+	}
+	p.sendmmsg, err = newSendmmsg(c.near, frames)
+	return p, err
 }
 
-// share makes the chunks and has the kernel know them.
-func (p *xdp) share() error {
-	var err error
-	p.memory, err = unix.Mmap(-1, 0, xdpChunks*p.chunkBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_POPULATE)
+// load loads the program and maps its memory.
+func (p *xdp) load() error {
+	spec, err := loadLive()
 	if err != nil {
-		return fmt.Errorf("memory for frames: %w", err)
+		return fmt.Errorf("read the program of live frames: %w", err)
 	}
-	for i := range uint32(xdpChunks) {
-		p.free = append(p.free, i)
+	if err := spec.Variables[liveVarFarIfindex].Set(p.context.ingressIfindex); err != nil {
+		return fmt.Errorf("set up the program of live frames: %w", err)
 	}
-	region := unix.XDPUmemReg{Addr: uint64(uintptr(unsafe.Pointer(&p.memory[0]))), Len: uint64(len(p.memory)), Size: uint32(p.chunkBytes)}
-	if err := setOption(p.fd, unix.XDP_UMEM_REG, &region); err != nil {
-		return fmt.Errorf("share memory for frames with the kernel (RLIMIT_MEMLOCK must allow %d bytes): %w", len(p.memory), err)
+	if err := spec.LoadAndAssign(&p.objects, nil); err != nil {
+		return fmt.Errorf("load the program of live frames (Linux 5.18 has them): %w", err)
 	}
-	sizes := []struct {
-		option  int
-		entries uint32
-	}{{unix.XDP_UMEM_FILL_RING, xdpFillEntries}, {unix.XDP_UMEM_COMPLETION_RING, xdpChunks}, {unix.XDP_TX_RING, xdpTXEntries}}
-	for _, ring := range sizes {
-		if err := setOption(p.fd, ring.option, &ring.entries); err != nil {
-			return fmt.Errorf("size AF_XDP ring: %w", err)
-		}
+	const access = unix.PROT_READ | unix.PROT_WRITE
+	n := int(p.objects.Slots.MaxEntries())
+	if p.memory, err = unix.Mmap(p.objects.Slots.FD(), 0, n*int(unsafe.Sizeof(liveSlot{})), access, unix.MAP_SHARED); err != nil {
+		return fmt.Errorf("map memory for frames: %w", err)
+	}
+	if p.cursors, err = unix.Mmap(p.objects.Cursors.FD(), 0, os.Getpagesize(), access, unix.MAP_SHARED); err != nil {
+		return fmt.Errorf("map memory for frames: %w", err)
+	}
+	p.slots = unsafe.Slice((*liveSlot)(unsafe.Pointer(&p.memory[0])), n)
+	p.cursor = (*liveCursor)(unsafe.Pointer(&p.cursors[0]))
+	p.context.dataEnd = uint32(len(p.template))
+	p.run = runAttributes{
+		program: uint32(p.objects.Live.FD()), flags: liveFrames, batch: livePages,
+		data: uint64(uintptr(unsafe.Pointer(&p.template[0]))), dataBytes: uint32(len(p.template)),
+		context: uint64(uintptr(unsafe.Pointer(&p.context))), contextBytes: uint32(unsafe.Sizeof(p.context)),
 	}
 	return nil
 }
 
-// setOption sets an option of an AF_XDP socket to a struct of the kernel's.
-func setOption[T any](fd, option int, value *T) error {
-	_, _, errno := unix.Syscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.SOL_XDP, uintptr(option),
-		uintptr(unsafe.Pointer(value)), unsafe.Sizeof(*value), 0)
-	if errno != 0 {
-		return errno
+// try runs the program without a frame to send.
+func (p *xdp) try() error {
+	if _, errno := p.live(0, 0, 1); errno != 0 {
+		return fmt.Errorf("run the program of live frames (Linux 5.18 has them): %w", errno)
 	}
 	return nil
 }
 
-func (p *xdp) mapRings() error {
-	var offsets unix.XDPMmapOffsets
-	size := uint32(unsafe.Sizeof(offsets))
-	_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(p.fd), unix.SOL_XDP, unix.XDP_MMAP_OFFSETS,
-		uintptr(unsafe.Pointer(&offsets)), uintptr(unsafe.Pointer(&size)), 0)
-	if errno != 0 {
-		return fmt.Errorf("ask for AF_XDP ring offsets: %w", errno)
-	}
-	var err error
-	if p.tx, err = mapRing(p.fd, unix.XDP_PGOFF_TX_RING, offsets.Tx, xdpTXEntries, unsafe.Sizeof(unix.XDPDesc{})); err != nil {
-		return err
-	}
-	p.done, err = mapRing(p.fd, unix.XDP_UMEM_PGOFF_COMPLETION_RING, offsets.Cr, xdpChunks, unsafe.Sizeof(uint64(0)))
-	return err
+func (p *xdp) setLength(i, n int) {
+	p.slots[i].Length = uint32(n)
+	p.sendmmsg.setLength(i, n)
 }
 
-func mapRing(fd int, at int64, o unix.XDPRingOffset, entries uint32, entryBytes uintptr) (xdpRing, error) {
-	memory, err := unix.Mmap(fd, at, int(o.Desc)+int(entries)*int(entryBytes), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_POPULATE)
-	if err != nil {
-		return xdpRing{}, fmt.Errorf("map AF_XDP ring: %w", err)
-	}
-	return xdpRing{
-		memory:   memory,
-		producer: (*uint32)(unsafe.Pointer(&memory[o.Producer])),
-		consumer: (*uint32)(unsafe.Pointer(&memory[o.Consumer])),
-		entries:  unsafe.Pointer(&memory[o.Desc]),
-		mask:     entries - 1,
-	}, nil
-}
-
-func (r *xdpRing) descriptor(i uint32) *unix.XDPDesc {
-	return (*unix.XDPDesc)(unsafe.Add(r.entries, uintptr(i&r.mask)*unsafe.Sizeof(unix.XDPDesc{})))
-}
-
-// waiting is how many entries the kernel has not consumed.
-func (r *xdpRing) waiting() uint32 {
-	return atomic.LoadUint32(r.producer) - atomic.LoadUint32(r.consumer)
-}
-
-// frame takes a free chunk. Where the kernel holds all of them it waits for
-// the first that comes back.
-func (p *xdp) frame(i int) ([]byte, error) {
-	if !p.taken[i] {
-		if len(p.free) == 0 {
-			if err := p.await(); err != nil {
-				return nil, err
-			}
-		}
-		last := len(p.free) - 1
-		p.chunk[i], p.taken[i] = p.free[last], true
-		p.free = p.free[:last]
-	}
-	at := int(p.chunk[i]) * p.chunkBytes
-	return p.memory[at : at+p.chunkBytes : at+p.chunkBytes], nil
-}
-
-func (p *xdp) setLength(i, n int) { p.length[i] = uint32(n) }
-
-// await waits until the kernel gives chunks back.
-func (p *xdp) await() error {
-	for deadline := monotonic() + int64(xdpStalled); ; {
-		p.reap()
-		if len(p.free) > 0 {
-			return nil
-		}
-		if monotonic() > deadline {
-			return fmt.Errorf("inject: the kernel has not let go of %d frames in %v", xdpChunks, xdpStalled)
-		}
-		time.Sleep(xdpPoll)
-	}
-}
-
-// reap takes back the chunks that the kernel is done with.
-func (p *xdp) reap() {
-	from, to := atomic.LoadUint32(p.done.consumer), atomic.LoadUint32(p.done.producer)
-	for i := from; i != to; i++ {
-		addr := *(*uint64)(unsafe.Add(p.done.entries, uintptr(i&p.done.mask)*unsafe.Sizeof(uint64(0))))
-		p.free = append(p.free, uint32(addr/uint64(p.chunkBytes)))
-	}
-	atomic.StoreUint32(p.done.consumer, to)
-}
-
-// send writes descriptors and has the kernel send them in this call, some at
-// a time. Those that it cannot send are made void, for it to skip: taking them
-// back is not safe, since it may have read how many there are.
+// send has the kernel make packets of the frames in this call. They would come
+// in at an interface that is down, too: so that is asked before.
 func (p *xdp) send(first, n int) (int, error) {
-	if _, err := p.push(); err != nil { // void ones of before
+	if n-first < p.least {
+		return p.sendmmsg.send(first, n)
+	}
+	if err := unix.IoctlIfreq(p.fd, unix.SIOCGIFFLAGS, p.near); err != nil {
 		return 0, err
 	}
-	begin := *p.tx.producer
-	for i := first; i < n; i++ {
-		*p.tx.descriptor(begin + uint32(i-first)) = unix.XDPDesc{Addr: uint64(p.chunk[i]) * uint64(p.chunkBytes), Len: p.length[i]}
+	if p.near.Uint16()&unix.IFF_UP == 0 {
+		return 0, unix.ENETDOWN
 	}
-	atomic.StoreUint32(p.tx.producer, begin+uint32(n-first))
-	left, err := p.push()
-	sent := n - first - int(left)
-	for i := range uint32(n - first) {
-		if int(i) < sent {
-			p.taken[first+int(i)] = false
-			continue
-		}
-		p.tx.descriptor(begin + i).Addr = ^uint64(0)
+	sent, errno := p.live(first, n, n-first)
+	switch {
+	case errno != 0:
+		return sent, errno
+	case sent < n-first: // the program would not have it
+		return sent, unix.EINVAL
 	}
-	p.reap()
-	return sent, err
+	return sent, nil
 }
 
-// push has the kernel send until nothing waits, and returns how many wait when
-// it would not go on.
-func (p *xdp) push() (waiting uint32, err error) {
-	stuck := 0
-	for waiting = p.tx.waiting(); waiting > 0; {
-		_, _, errno := unix.Syscall6(unix.SYS_SENDTO, uintptr(p.fd), 0, 0, unix.MSG_DONTWAIT, 0, 0)
-		before := waiting
-		waiting = p.tx.waiting()
-		switch {
-		case waiting != before:
-			stuck = 0
-		case errno == 0, errno == unix.EAGAIN, errno == unix.EINTR, errno == unix.EBUSY, errno == unix.ENOBUFS:
-			p.reap()
-			if stuck++; time.Duration(stuck)*xdpPoll > xdpStalled {
-				return waiting, unix.ENOBUFS
-			}
-			time.Sleep(xdpPoll)
-		default:
-			runtime.KeepAlive(p)
-			return waiting, errno
-		}
-	}
+// live runs the program a number of times, and returns how many frames of
+// those from first up to n, n not included, it has sent.
+func (p *xdp) live(first, n, times int) (int, unix.Errno) {
+	atomic.StoreUint32(&p.cursor.Next, uint32(first))
+	atomic.StoreUint32(&p.cursor.End, uint32(n))
+	p.run.repeat = uint32(times)
+	_, _, errno := unix.Syscall(unix.SYS_BPF, unix.BPF_PROG_TEST_RUN, uintptr(unsafe.Pointer(&p.run)), unsafe.Sizeof(p.run))
 	runtime.KeepAlive(p)
-	return 0, nil
+	return int(atomic.LoadUint32(&p.cursor.Next)) - first, errno
 }
 
-func (p *xdp) close() error {
-	err := unix.Close(p.fd)
-	for _, memory := range [][]byte{p.tx.memory, p.done.memory, p.memory} {
+func (p *xdp) close() error { return errors.Join(p.sendmmsg.close(), p.release()) }
+
+// release frees what newXDP got to, the socket apart.
+func (p *xdp) release() error {
+	var errs []error
+	if p.ready != nil {
+		errs = append(errs, p.ready.Close())
+	}
+	for _, memory := range [][]byte{p.memory, p.cursors} {
 		if memory != nil {
-			err = errors.Join(err, unix.Munmap(memory))
+			errs = append(errs, unix.Munmap(memory))
 		}
 	}
-	if err != nil {
-		return fmt.Errorf("inject: close AF_XDP socket: %w", err)
+	if err := errors.Join(append(errs, p.objects.Close())...); err != nil {
+		return fmt.Errorf("inject: close live frames: %w", err)
 	}
 	return nil
+}
+
+// loopback is the index of the interface lo, in every network namespace.
+const loopback = 1
+
+// XDPPossible says why this machine has no EngineXDP; nil: it has. It sends nothing,
+// and needs CAP_BPF and CAP_NET_ADMIN.
+func XDPPossible() error {
+	p := &xdp{context: xdpContext{ingressIfindex: loopback}, template: make([]byte, len(liveSlot{}.Frame))}
+	return errors.Join(func() error {
+		if err := p.load(); err != nil {
+			return err
+		}
+		return p.try()
+	}(), p.release())
 }

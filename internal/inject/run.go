@@ -53,6 +53,7 @@ func (s Summary) Rate() float64 {
 const (
 	maxParked  = 256                   // packets that wait for next hops
 	parkedTick = 20 * time.Millisecond // how often they are looked at, at least
+	batchTime  = 2 * time.Millisecond  // how long a packet may wait for its batch to fill: a source can be slow
 )
 
 // runner is one Run. Its buffers are reused: a packet allocates nothing.
@@ -165,7 +166,7 @@ func (r *runner) loop(ctx context.Context) error {
 		if r.end != 0 && now >= r.end {
 			return nil
 		}
-		n, err := r.batch(ctx, now)
+		more, err := r.batch(ctx, now)
 		if err == io.EOF {
 			return nil
 		}
@@ -179,35 +180,38 @@ func (r *runner) loop(ctx context.Context) error {
 		if r.options.Count > 0 && r.summary.Generated >= r.options.Count {
 			return nil
 		}
-		if n < batchSize {
+		if !more {
 			r.sleep(ctx)
 		}
 	}
 	return nil
 }
 
-// batch takes the packets that are due, and returns how many.
-func (r *runner) batch(ctx context.Context, now int64) (int, error) {
-	limit := r.left()
+// batch takes packets that are due, and reports whether others may be.
+func (r *runner) batch(ctx context.Context, now int64) (bool, error) {
 	r.clock = time.Now()
-	for n := range limit {
+	for n := range r.left() {
 		if !r.pacer.ready(now) {
-			return n, nil
+			return false, nil
+		}
+		if n%batchSize == batchSize-1 && monotonic()-now > int64(batchTime) {
+			return true, nil
 		}
 		if err := r.one(ctx, now); err != nil {
-			return n, err
+			return false, err
 		}
 		r.pacer.take()
 	}
-	return limit, nil
+	return true, nil
 }
 
 // left is how many packets may be taken at once.
 func (r *runner) left() int {
+	most := r.sender.path.batch()
 	if r.options.Count == 0 {
-		return batchSize
+		return most
 	}
-	return int(min(batchSize, r.options.Count-r.summary.Generated))
+	return int(min(uint64(most), r.options.Count-r.summary.Generated))
 }
 
 // sleep waits for the next packet's time, or for something to do before it.

@@ -6,11 +6,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// batchSize is how many frames a batch has at most, where the path does not gain by more.
 const batchSize = 64
 
 // path is a way for frames to reach the near end of the injection cable. One
 // goroutine at a time uses it; it allocates nothing once it is open.
 type path interface {
+	// batch is how many frames a batch has at most.
+	batch() int
 	// frame is the memory of the batch's frame i: room for the Ethernet header
 	// and as many bytes as the MTU. It is the same until frame i is sent.
 	frame(i int) ([]byte, error)
@@ -36,18 +39,18 @@ type sender struct {
 	path   path
 	ledger *ledger
 	failed func(id uint32) // told of opening frames that could not be sent
-	notes  [batchSize]note
+	notes  []note          // of a batch
 	n      int
 }
 
 func newSender(p path, l *ledger, failed func(id uint32)) *sender {
-	return &sender{path: p, ledger: l, failed: failed}
+	return &sender{path: p, ledger: l, failed: failed, notes: make([]note, p.batch())}
 }
 
 // room is where the next frame's IP packet is to be written: as many bytes as
 // the MTU. commit puts the frame into the batch.
 func (s *sender) room() ([]byte, error) {
-	if s.n == batchSize {
+	if s.n == len(s.notes) {
 		if err := s.flush(); err != nil {
 			return nil, err
 		}

@@ -26,7 +26,7 @@ var suites = []struct{ dir, run string }{
 	{"internal/hook", "."},
 	{"internal/capture", "TestFirstLabelWins|TestMark|TestSizes|TestFullRing|TestRealTraffic|TestVLAN|TestSetLabelsWhile"},
 	{"internal/verify", "TestMatch|TestSegments|TestSweep|TestAwaited|TestGlance|TestContains$"},
-	{"internal/inject", "TestGuard|TestNear|TestSetAllow|TestEitherEnd|TestNothingLeaves|TestCloseLeaves"},
+	{"internal/inject", "TestGuard|TestNear|TestLive|TestSetAllow|TestEitherEnd|TestNothingLeaves|TestCloseLeaves"},
 }
 
 // TestOldKernel boots the kernel that PACGAN_OLD_KERNEL names the unpacked
