@@ -24,8 +24,8 @@ DEPS_PACKAGE := lintian rpmlint rpm cpio python3-magic
 # that run without it, PACGAN_RACED those that run with it.
 RACE_PACKAGES = $(shell $(GO) list ./... | grep -v -e pacgan-appliance/bench -e /internal/quality -e /internal/encoding -e /internal/packet -e /internal/config)
 
-# What `make test` runs beside each other, the long ones first. internal/appliance, a third of all, is two parts, by its tests' names.
-PARTS := race-appliance-1 race-appliance-2 race-rest test-rest test-appliance-1 test-appliance-2 test-soak test-benchmarks test-fuzz test-packages
+# What `make test` runs beside each other, the long ones first.
+PARTS := race-appliance-1 test-rest race-appliance-2 race-rest race-wire test-wire test-appliance-1 test-appliance-2 test-soak test-benchmarks test-fuzz test-packages
 
 export CGO_ENABLED = 0
 
@@ -66,32 +66,41 @@ test check: deps systree generate-check lint
 	$(GO) build $(PACKAGES)
 	@$(MAKE) --no-print-directory --jobs=$(JOBS) --output-sync=target $(PARTS)
 
-APPLIANCE := ./internal/appliance
+# internal/appliance, a third of all, is two parts, by its tests' names. What computes gives way, as trainings do, for
+# which its tests wait; what measures the times of packets does not. The machines that are booted take longest.
 FIRST := ^Test[A-I]
-without_appliance = $(filter-out %/internal/appliance,$(1))
-RACE := CGO_ENABLED=1 PACGAN_REQUIRE_ROOT=1 $(GO) test -race -short -timeout 40m
-FULL := PACGAN_RACED=1 PACGAN_REQUIRE_ROOT=1 PACGAN_OLD_KERNEL='$(CURDIR)/build/old-kernel' $(GO) test -timeout 40m
+APPLIANCE := ./internal/appliance
+WIRE := ./internal/capture ./internal/inject ./internal/verify ./internal/lab
+MACHINES := ./internal/systemtest ./internal/oldkernel
+rest = $(filter-out $(patsubst .%,pacgan-appliance%,$(APPLIANCE) $(WIRE) $(MACHINES)),$(1))
+GIVE_WAY := nice -n 10
+RACE := env CGO_ENABLED=1 PACGAN_REQUIRE_ROOT=1 $(GO) test -race -short -timeout 40m
+FULL := env PACGAN_RACED=1 PACGAN_REQUIRE_ROOT=1 PACGAN_OLD_KERNEL='$(CURDIR)/build/old-kernel' $(GO) test -timeout 40m
 
 race-appliance-1:
 	$(RACE) -run '$(FIRST)' $(APPLIANCE)
 race-appliance-2:
 	$(RACE) -skip '$(FIRST)' $(APPLIANCE)
+race-wire:
+	$(RACE) $(WIRE)
 race-rest:
-	@$(RACE) $(call without_appliance,$(RACE_PACKAGES))
+	@$(GIVE_WAY) $(RACE) $(MACHINES) $(call rest,$(RACE_PACKAGES))
 test-appliance-1:
 	$(FULL) -run '$(FIRST)' $(APPLIANCE)
 test-appliance-2:
 	$(FULL) -skip '$(FIRST)' $(APPLIANCE)
+test-wire:
+	$(FULL) $(WIRE)
 test-rest:
-	@$(FULL) $(call without_appliance,$(shell $(GO) list ./...))
+	@$(GIVE_WAY) $(FULL) $(MACHINES) $(call rest,$(shell $(GO) list ./...))
 test-packages: test-rest # whose system test makes packages, too, in the same place
 	@$(MAKE) --no-print-directory package-lint ARCHES=$$($(GO) env GOARCH)
 test-soak:
 	@$(MAKE) --no-print-directory soak MINUTES=5 ARGS='-seed 1 -gap 500ms'
 test-fuzz:
-	@$(MAKE) --no-print-directory fuzz
+	@$(GIVE_WAY) $(MAKE) --no-print-directory fuzz
 test-benchmarks:
-	$(GO) test -run '^$$' -bench . -benchtime 1x $(PACKAGES) >build/test/bench.txt || { cat build/test/bench.txt; exit 1; }
+	$(GIVE_WAY) $(GO) test -run '^$$' -bench . -benchtime 1x $(PACKAGES) >build/test/bench.txt || { cat build/test/bench.txt; exit 1; }
 
 # What has code of its own for amd64, or reads floats and bytes from files, on arm64 under qemu: two minutes.
 test-arm64:

@@ -144,14 +144,14 @@ func (a *archive) addTests() {
 			a.tb.Fatalf("%v: %v\n%s", cmd, err, out)
 		}
 		a.file("/test/"+name, binary)
-		fmt.Fprintf(&list, "/test/%s -test.run %s -test.timeout 10m\n", name, s.run)
+		fmt.Fprintf(&list, "/test/%s -test.run %s -test.timeout 20m\n", name, s.run)
 	}
 	a.entry(testsFile, modeFile, []byte(list.String()))
 }
 
 const (
 	emulator  = "qemu-system-x86_64"
-	bootLimit = 8 * time.Minute // on a busy machine
+	bootLimit = 20 * time.Minute // on a busy machine
 )
 
 // boot runs a kernel with its initial file system until it powers off, and
