@@ -18,10 +18,10 @@ func TestRate(t *testing.T) {
 		name  string
 		rate  float64
 		count uint64
-	}{{"2.5", 2.5, 6}, {"200", 200, 400}, {"1000", 1000, 2000}, {"20000", 20_000, 40_000}} {
+	}{{"2.5", 2.5, 6}, {"200", 200, 200}, {"1000", 1000, 500}, {"20000", 20_000, 10_000}} {
 		t.Run(tt.name, func(t *testing.T) {
 			var got inject.Summary
-			for range 20 { // a busy machine may take the processor away
+			for range 100 { // a busy machine may take the processor away
 				source := &endless{list: pings(t, 1, pingServer)}
 				source.list[0].label = none
 				var err error
