@@ -70,7 +70,7 @@ func TestStreamGivesUpWhoDoesNotRead(t *testing.T) {
 }
 
 func TestStreamsAreLimited(t *testing.T) {
-	p, server := mustStreams(t, func(*page) {})
+	p, server := mustStreams(t, func(p *page) { p.streams.Tick = time.Hour }) // nobody reads, which would end a stream that has much to say
 	var cancels []context.CancelFunc
 	for range live.MaxStreams {
 		ctx, cancel := context.WithCancel(t.Context())
