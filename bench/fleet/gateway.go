@@ -43,7 +43,12 @@ type mark struct {
 func newGateway(ctx context.Context, h *hubProcess, number int, name, dir string) (*gateway, error) {
 	g := &gateway{name: name, number: number}
 	var err error
-	if g.conn, err = h.member(name, filepath.Join(h.dir, "members", name, "member.nk")); err != nil {
+	seed := filepath.Join(h.dir, "members", name, "member.nk")
+	if g.conn, err = h.member(name, seed); err != nil {
+		return nil, err
+	}
+	key, err := fleet.LoadKey(seed)
+	if err != nil {
 		return nil, err
 	}
 	if g.js, err = jetstream.New(g.conn); err != nil {
@@ -53,7 +58,7 @@ func newGateway(ctx context.Context, h *hubProcess, number int, name, dir string
 		return nil, err
 	}
 	quiet := slog.New(slog.DiscardHandler)
-	g.uploader = member.NewUploader(g.conn, g.js, name, filepath.Join(dir, "truth"), filepath.Join(dir, "cursor"), quiet)
+	g.uploader = member.NewUploader(g.conn, g.js, name, key, filepath.Join(dir, "truth"), filepath.Join(dir, "cursor"), quiet)
 	g.tasks.Go(func() { _ = g.uploader.Run(ctx) })                   // ends with ctx, without an error
 	g.tasks.Go(func() { _ = member.Beat(ctx, g.js, g.beat, quiet) }) // the same
 	return g, nil

@@ -177,6 +177,14 @@ func (p *Program) fleetTruth(ctx context.Context, f fleetFlags, gateway, out str
 	if err := fleet.CheckName(gateway); err != nil {
 		return usageError{err}
 	}
+	keys, err := f.keys()
+	if err != nil {
+		return err
+	}
+	public := keys.of(gateway)
+	if public == "" {
+		return fmt.Errorf("gateway %s: the accounts know none of this name", gateway)
+	}
 	c, js, err := f.connect()
 	if err != nil {
 		return err
@@ -191,9 +199,9 @@ func (p *Program) fleetTruth(ctx context.Context, f fleetFlags, gateway, out str
 		defer func() { err = errors.Join(err, file.Close()) }()
 		w = file
 	}
-	done, err := fleet.ExportTruth(ctx, js, gateway, w)
+	done, err := fleet.ExportTruth(ctx, js, public, gateway, w)
 	if err == nil && done.Foreign > 0 {
-		err = fmt.Errorf("%d messages under %s are no truth of its and were left out", done.Foreign, fleet.TruthSubject(gateway))
+		err = fmt.Errorf("%d messages under %s are not as %s signed them and were left out", done.Foreign, fleet.TruthSubject(gateway), gateway)
 	}
 	return err
 }

@@ -152,12 +152,16 @@ func testFleetSet(t *testing.T, dir string, js jetstream.JetStream, beat fleet.B
 // testFleetTruth wants a gateway's records as it sent them, and what is none of its left out and said.
 func testFleetTruth(t *testing.T, dir string, js jetstream.JetStream) {
 	var want string
+	key, err := fleet.LoadKey(filepath.Join(dir, "members", "a", "member.nk"))
+	must(t, err)
+	var last uint64
+	var old *nats.Msg
 	for i := range 3 {
-		m := nats.NewMsg(fleet.TruthSubject("a"))
-		m.Data = fmt.Appendf(nil, "{\"n\":%d}\n", i)
-		m.Header.Set(fleet.CursorHeader, fmt.Sprintf("truth.jsonl:%d", 8*(i+1)))
-		_, err := js.PublishMsg(t.Context(), m)
+		m, err := fleet.NewBatch(key, "a", fleet.Batch{Cursor: fmt.Sprintf("truth.jsonl:%d", 8*(i+1)), Records: 1, After: last}, fmt.Appendf(nil, "{\"n\":%d}\n", i))
 		must(t, err)
+		ack, err := js.PublishMsg(t.Context(), m)
+		must(t, err)
+		last, old = ack.Sequence, m
 		want += string(m.Data)
 	}
 	out := filepath.Join(t.TempDir(), "a.jsonl")
@@ -167,9 +171,11 @@ func testFleetTruth(t *testing.T, dir string, js jetstream.JetStream) {
 	if got, err := os.ReadFile(out); err != nil || string(got) != want {
 		t.Errorf("%q, %v, want %q", got, err, want)
 	}
-	_, err := js.Publish(t.Context(), fleet.TruthSubject("a"), []byte("junk"))
+	_, err = js.Publish(t.Context(), fleet.TruthSubject("a"), []byte("junk"))
 	must(t, err)
-	if r := run(t, "fleet", "truth", "a", "--hub", dir); r.Code != ExitFailed || r.Stdout != want || !strings.Contains(r.Stderr, "1 messages under pacgan.truth.a are no truth") {
+	_, err = js.PublishMsg(t.Context(), old) // again
+	must(t, err)
+	if r := run(t, "fleet", "truth", "a", "--hub", dir); r.Code != ExitFailed || r.Stdout != want || !strings.Contains(r.Stderr, "2 messages under pacgan.truth.a are not as a signed them") {
 		t.Errorf("%+v", r)
 	}
 }

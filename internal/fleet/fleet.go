@@ -71,15 +71,6 @@ const ControlAll = "pacgan.control." + everybody
 
 const everybody = "all"
 
-// Headers of a batch of truth records. The hub takes a batch only after the one before (Nats-Expected-Last-Subject-Sequence),
-// so that it has each record once, however often it is sent.
-const (
-	// CursorHeader says where in the gateway's truth directory the batch ends: "FILE:OFFSET" in bytes.
-	CursorHeader = "Pacgan-Cursor"
-	// RecordsHeader says how many records the batch has.
-	RecordsHeader = "Pacgan-Records"
-)
-
 // BeatInterval is how often a member says that it is there.
 const BeatInterval = 2 * time.Second
 

@@ -33,8 +33,8 @@ func gatewayRights(name string) rights {
 		"$O." + data + ".>",
 	}
 	api := []string{
-		"STREAM.INFO." + fleet.TruthStream, // where its truth ends
-		"DIRECT.GET." + fleet.TruthStream + "." + fleet.TruthSubject(name),
+		"CONSUMER.CREATE." + fleet.TruthStream + ".*." + fleet.TruthSubject(name), // where its truth ends
+		"CONSUMER.DELETE." + fleet.TruthStream + ".*",
 		"STREAM.INFO.KV_" + fleet.BeatBucket,
 		"STREAM.INFO.KV_" + fleet.DesiredBucket,
 		"DIRECT.GET.KV_" + fleet.DesiredBucket + "." + desired,
@@ -45,7 +45,7 @@ func gatewayRights(name string) rights {
 	api = append(api, readObjects(data)...)
 	api = append(api, "STREAM.PURGE.OBJ_"+data) // what it takes away itself, and what a put that broke off left
 	return rights{
-		publish:   append(append(own, prefixed("$JS.API.", api)...), flow("KV_"+fleet.DesiredBucket, "OBJ_"+fleet.ModelBucket, "OBJ_"+data)...),
+		publish:   append(append(own, prefixed("$JS.API.", api)...), flow(fleet.TruthStream, "KV_"+fleet.DesiredBucket, "OBJ_"+fleet.ModelBucket, "OBJ_"+data)...),
 		subscribe: []string{fleet.InboxPrefix(name) + ".>", fleet.ControlSubject(name), fleet.ControlAll},
 	}
 }

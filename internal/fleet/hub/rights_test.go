@@ -96,19 +96,22 @@ func TestRightsSuffice(t *testing.T) {
 	}
 	must(t, watch.Stop())
 
-	truths, err := g.Stream(ctx, fleet.TruthStream)
-	must(t, err)
 	for i := range uint64(3) {
 		m := nats.NewMsg(fleet.TruthSubject("a"))
 		m.Data = fmt.Appendf(nil, "{\"n\":%d}\n", i)
 		_, err := g.PublishMsg(ctx, m, jetstream.WithExpectLastSequencePerSubject(i))
 		must(t, err)
 	}
-	last, err := truths.GetLastMsgForSubject(ctx, fleet.TruthSubject("a"))
+	pushed, err := gc.JetStream(nats.Context(ctx))
+	must(t, err)
+	sub, err := pushed.SubscribeSync(fleet.TruthSubject("a"), nats.BindStream(fleet.TruthStream), nats.OrderedConsumer(), nats.DeliverLast())
+	must(t, err)
+	last, err := sub.NextMsgWithContext(ctx)
 	must(t, err)
 	if string(last.Data) != "{\"n\":2}\n" {
 		t.Errorf("last of its truth: %q", last.Data)
 	}
+	must(t, sub.Unsubscribe())
 	for name, js := range map[string]jetstream.JetStream{"a": g, "t": tr} {
 		beats, err := js.KeyValue(ctx, fleet.BeatBucket)
 		must(t, err)

@@ -38,30 +38,35 @@ func parseCursor(text string) (cursor, error) {
 // maxCursor bounds a cursor's text, in bytes.
 const maxCursor = 200
 
-// loadCursor reads the cursor that saveCursor has kept; the zero one where there is none.
-func loadCursor(path string) (cursor, error) {
+// loadCursor reads what saveCursor has kept: a cursor, and the sequence in the hub's stream of the batch that ends there; the
+// zero ones where there is none.
+func loadCursor(path string) (c cursor, seq uint64, err error) {
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return cursor{}, nil
+		return cursor{}, 0, nil
 	}
 	if err != nil {
-		return cursor{}, err
+		return cursor{}, 0, err
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxCursor))
 	if err != nil {
-		return cursor{}, err
+		return cursor{}, 0, err
 	}
-	c, err := parseCursor(strings.TrimSpace(string(text)))
+	at, after, found := strings.Cut(strings.TrimSpace(string(text)), " ")
+	c, err = parseCursor(at)
+	if err == nil && found {
+		seq, err = strconv.ParseUint(after, 10, 64)
+	}
 	if err != nil {
-		return cursor{}, fmt.Errorf("%s: %w", path, err)
+		return cursor{}, 0, fmt.Errorf("%s: %w", path, err)
 	}
-	return c, nil
+	return c, seq, nil
 }
 
-func saveCursor(path string, c cursor) error {
+func saveCursor(path string, c cursor, seq uint64) error {
 	return wholefile.Write(path, 0o640, func(w io.Writer) error {
-		_, err := fmt.Fprintln(w, c)
+		_, err := fmt.Fprintln(w, c, seq)
 		return err
 	})
 }

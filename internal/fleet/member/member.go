@@ -62,7 +62,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	g.conn.Store(c)
 	group, ctx := errgroup.WithContext(ctx)
 	if g.Truth != "" {
-		u := NewUploader(c, js, o.Name, g.Truth, filepath.Join(g.State, cursorFile), o.Log)
+		u := NewUploader(c, js, o.Name, g.Key, g.Truth, filepath.Join(g.State, cursorFile), o.Log)
 		g.uploader.Store(u)
 		group.Go(func() error { return u.Run(ctx) })
 	}

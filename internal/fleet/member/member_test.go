@@ -14,6 +14,13 @@ import (
 	"pacgan-appliance/internal/fleet"
 )
 
+func must(tb testing.TB, err error) {
+	tb.Helper()
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
+
 type netTCPAddr = net.TCPAddr
 
 // natsConn is a member's connection.

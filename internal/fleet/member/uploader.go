@@ -5,12 +5,12 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
-	"strconv"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nkeys"
 
 	"pacgan-appliance/internal/fleet"
 )
@@ -32,20 +32,23 @@ type Uploader struct {
 	conn   *nats.Conn
 	js     jetstream.JetStream
 	name   string
+	key    nkeys.KeyPair
 	kept   string // file that keeps the cursor, for a hub that has no message of ours; it may be stale, which costs records twice there
 	look   time.Duration
 	log    *slog.Logger
 	spool  spool
-	seq    uint64 // of our last message in the stream; 0: none
+	last   uint64 // sequence of the last message on our subject in the stream, whoever's; 0: none
+	own    uint64 // that of our last one, which ends where the spool is; 0: not known
+	others bool   // others have written there, which was told
 	failed string // why it does not go on, as it was logged last; "": it does
 
 	mu   sync.Mutex
 	beat fleet.SpoolBeat
 }
 
-// NewUploader makes one for a gateway's truth directory. kept is a file of its own.
-func NewUploader(conn *nats.Conn, js jetstream.JetStream, name, dir, kept string, log *slog.Logger) *Uploader {
-	return &Uploader{conn: conn, js: js, name: name, kept: kept, look: lookInterval, log: log, spool: spool{dir: dir}}
+// NewUploader makes one for a gateway's truth directory. key signs what it hands over; kept is a file of its own.
+func NewUploader(conn *nats.Conn, js jetstream.JetStream, name string, key nkeys.KeyPair, dir, kept string, log *slog.Logger) *Uploader {
+	return &Uploader{conn: conn, js: js, name: name, key: key, kept: kept, look: lookInterval, log: log, spool: spool{dir: dir}}
 }
 
 // Spool says what is handed over and what is not. Any goroutine may ask.
@@ -58,10 +61,11 @@ func (u *Uploader) Spool() fleet.SpoolBeat {
 // Run hands over until ctx ends, which is no error: what fails is tried again, and told once.
 func (u *Uploader) Run(ctx context.Context) error {
 	defer u.spool.close()
-	local, err := loadCursor(u.kept)
+	local, own, err := loadCursor(u.kept)
 	if err != nil {
 		u.log.Warn("fleet: where truth was handed over up to is not known: it is the hub's to say", "error", err)
 	}
+	u.own = own
 	if err := u.spool.seek(local); err != nil {
 		u.say(err)
 	}
@@ -113,7 +117,7 @@ func (u *Uploader) handOver(ctx context.Context) error {
 		if err := u.lookAgain(); err != nil {
 			return err
 		}
-		if err := u.drain(ctx); err != nil {
+		if err := u.drainBehind(ctx); err != nil {
 			return err
 		}
 		select {
@@ -124,28 +128,21 @@ func (u *Uploader) handOver(ctx context.Context) error {
 	}
 }
 
-// recover goes to where the hub's last message of ours ends.
-func (u *Uploader) recover(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, ackLimit)
-	defer cancel()
-	stream, err := u.js.Stream(ctx, fleet.TruthStream)
-	if err != nil {
-		return err
+// behind is how often in a row others may be faster.
+const behind = 10
+
+// drainBehind is drain that goes on behind what others have put on our subject meanwhile.
+func (u *Uploader) drainBehind(ctx context.Context) error {
+	for n := 0; ; n++ {
+		err := u.drain(ctx)
+		var api *jetstream.APIError
+		if n == behind || !errors.As(err, &api) || api.ErrorCode != jetstream.JSErrCodeStreamWrongLastSequence && api.ErrorCode != jetstream.JSErrCodeStreamWrongLastSequenceConstant {
+			return err
+		}
+		if err := u.recover(ctx); err != nil {
+			return err
+		}
 	}
-	last, err := stream.GetLastMsgForSubject(ctx, fleet.TruthSubject(u.name))
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		u.seq = 0
-		return u.lookAgain()
-	}
-	if err != nil {
-		return err
-	}
-	at, err := parseCursor(last.Header.Get(fleet.CursorHeader))
-	if err != nil {
-		return err // somebody else writes in our name: rather nothing than records twice
-	}
-	u.seq = last.Sequence
-	return u.spool.seek(at)
 }
 
 // drain sends all that is whole.
@@ -157,7 +154,7 @@ func (u *Uploader) drain(ctx context.Context) error {
 	var kept cursor
 	defer func() {
 		if kept != (cursor{}) {
-			if err := saveCursor(u.kept, kept); err != nil {
+			if err := saveCursor(u.kept, kept, u.own); err != nil {
 				u.log.Warn("fleet: where truth was handed over up to is not kept: the hub knows", "error", err)
 			}
 		}
@@ -180,15 +177,15 @@ func (u *Uploader) drain(ctx context.Context) error {
 func (u *Uploader) publish(ctx context.Context, b batch) error {
 	ctx, cancel := context.WithTimeout(ctx, ackLimit)
 	defer cancel()
-	m := nats.NewMsg(fleet.TruthSubject(u.name))
-	m.Header.Set(fleet.CursorHeader, b.end.String())
-	m.Header.Set(fleet.RecordsHeader, strconv.Itoa(b.records))
-	m.Data = b.lines
-	ack, err := u.js.PublishMsg(ctx, m, jetstream.WithExpectLastSequencePerSubject(u.seq), jetstream.WithRetryAttempts(0))
+	m, err := fleet.NewBatch(u.key, u.name, fleet.Batch{Cursor: b.end.String(), Records: b.records, After: u.last}, b.lines)
 	if err != nil {
 		return err
 	}
-	u.seq = ack.Sequence
+	ack, err := u.js.PublishMsg(ctx, m, jetstream.WithExpectLastSequencePerSubject(u.last), jetstream.WithRetryAttempts(0))
+	if err != nil {
+		return err
+	}
+	u.last, u.own = ack.Sequence, ack.Sequence
 	u.spool.sent(b)
 	u.tell(b.records)
 	return nil

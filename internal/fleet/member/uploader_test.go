@@ -14,6 +14,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nkeys"
 
 	"pacgan-appliance/internal/fleet"
 	"pacgan-appliance/internal/fleet/fleettest"
@@ -23,16 +24,10 @@ import (
 type gateway struct {
 	dir, kept string
 	conn      *natsConn
+	key       nkeys.KeyPair
 	written   int // records
 	file      string
 	number    int
-}
-
-func must(tb testing.TB, err error) {
-	tb.Helper()
-	if err != nil {
-		tb.Fatal(err)
-	}
 }
 
 // mustHub runs a hub whose store and port can be had again.
@@ -46,7 +41,7 @@ func mustHub(tb testing.TB, dir string, port int) (*server.Server, jetstream.Jet
 
 func mustGateway(tb testing.TB, url string) *gateway {
 	tb.Helper()
-	g := &gateway{dir: filepath.Join(tb.TempDir(), "truth"), conn: mustConnect(tb, url, "a")}
+	g := &gateway{dir: filepath.Join(tb.TempDir(), "truth"), conn: mustConnect(tb, url, "a"), key: fleettest.Key(tb, "a")}
 	must(tb, os.MkdirAll(g.dir, 0o755))
 	g.kept = filepath.Join(tb.TempDir(), "cursor")
 	g.rotate()
@@ -80,7 +75,7 @@ func (g *gateway) records(tb testing.TB, n int) {
 }
 
 func (g *gateway) uploader() *Uploader {
-	u := NewUploader(g.conn.Conn, g.conn.js, "a", g.dir, g.kept, slog.New(slog.DiscardHandler))
+	u := NewUploader(g.conn.Conn, g.conn.js, "a", g.key, g.dir, g.kept, slog.New(slog.DiscardHandler))
 	u.look = 5 * time.Millisecond
 	return u
 }
