@@ -23,28 +23,43 @@ const (
 // What a chain's tree may split on beside slots drawn before. A token is a run of letters and digits; a name is a
 // token of shortestName bytes at least that begins with a letter and that the chain knows: two hex digits are none.
 const (
-	chainByte     = 0                         // the bytes 1, 2, .. chainBytes back, or chainNone before the first
-	chainClass    = chainByte + chainBytes    // their classes, of the last chainClasses
-	chainPlace    = chainClass + chainClasses // number of bytes so far
-	chainRun      = chainPlace + 1            // number of bytes of the last one's class at the end
-	chainPart     = chainRun + 1              // number of bytes of the token at the end
-	chainToken    = chainPart + 1             // the token at the end, which may not be over
-	chainBefore   = chainToken + 1            // the tokens before it, the last first
-	chainName     = chainBefore + chainTokens // the names before it, the last first
-	chainFirst    = chainName + chainTokens   // the first names
-	chainWhere    = chainFirst + chainTokens  // which token it is since the last name, and which byte of it comes next
-	chainTokenNum = chainWhere + 1            // number of tokens before it
-	chainSince    = chainTokenNum + 1         // number of tokens before it since the last name
-	// ChainFeatures is the number of features of a chain.
-	ChainFeatures = chainSince + 1
+	chainByte     = 0                          // the bytes 1, 2, .. chainBytes back, or chainNone before the first
+	chainClass    = chainByte + chainBytes     // their classes, of the last chainClasses
+	chainPlace    = chainClass + chainClasses  // number of bytes so far
+	chainRun      = chainPlace + 1             // number of bytes of the last one's class at the end
+	chainPart     = chainRun + 1               // number of bytes of the token at the end
+	chainToken    = chainPart + 1              // the token at the end, which may not be over
+	chainBefore   = chainToken + 1             // the tokens before it, the last first
+	chainName     = chainBefore + chainTokens  // the names before it, the last first
+	chainFirst    = chainName + chainTokens    // the first names
+	chainWhere    = chainFirst + chainTokens   // which token it is since the last name, and which byte of it comes next
+	chainTokenNum = chainWhere + 1             // number of tokens before it
+	chainSince    = chainTokenNum + 1          // number of tokens before it since the last name
+	chainList     = chainSince + 1             // of a list (see Frame): what its next byte is
+	chainKey      = chainList + 1              // the key of its entry, and those before it, the last first
+	chainKeys     = chainKey + 1 + chainTokens // the first keys
+	chainOpening  = chainKeys + chainTokens    // the first byte of its first value
+	chainOffset   = chainOpening + 1           // number of bytes of the value so far
+	chainLength   = chainOffset + 1            // number of bytes of the value
+	chainLeft     = chainLength + 1            // number of bytes of the value that are to come
+	chainEntries  = chainLeft + 1              // number of entries so far
+	// ChainFeatures is the number of features of a chain, TextFeatures of one that is no list, and ListState the first of
+	// a list: what the next byte of an entry is.
+	ChainFeatures = chainEntries + 1
+	TextFeatures  = chainList
+	ListState     = chainList
 
 	chainBytes, chainClasses, chainTokens = 8, 4, 3
 	chainNone                             = 1 << 8
 	shortestName                          = 3
 )
 
-// ChainTells are the features of a chain that is over that tell most of what it says: its first names, and its last.
-func ChainTells() []int {
+// ChainTells are the features of a chain that is over that tell most of what it says: its first names, and its last; of
+// a list, its entries' keys, and how many there are.
+func ChainTells(list bool) []int {
+	if list {
+		return []int{chainKeys, chainKeys + 1, chainKeys + 2, chainKey + 1, chainKey + 2, chainOpening, chainEntries}
+	}
 	return []int{chainFirst, chainFirst + 1, chainFirst + 2, chainName, chainName + 1, chainToken}
 }
 
@@ -53,7 +68,7 @@ func ChainSplit(feature int) int32 { return Leaf - 1 - int32(feature) }
 
 // ChainCounts reports whether a chain's feature is a number of something.
 func ChainCounts(feature int) bool {
-	return feature >= chainPlace && feature < chainToken || feature >= chainTokenNum
+	return feature >= chainPlace && feature < chainToken || feature >= chainTokenNum && feature < chainList || feature >= chainLeft
 }
 
 // Chain is the bytes of a [SlotChain] so far, and what its tree's splits ask of them. Beside [Chain.Reset] nothing in
@@ -66,11 +81,14 @@ type Chain struct {
 	run, tokens, since    uint16
 	token                 uint16 // the number of the one at the end
 	before, names, firsts [chainTokens]uint16
+
+	list list
 }
 
-// Reset begins a chain that knows these beginnings of tokens: ascending, each with all of its own beginnings.
-func (c *Chain) Reset(known [][]byte) {
-	*c = Chain{known: known, bytes: c.bytes[:0], token: NoToken}
+// Reset begins a chain that knows these beginnings of tokens: ascending, each with all of its own beginnings; a list, if the
+// frame is that of one.
+func (c *Chain) Reset(known [][]byte, frame Frame) {
+	*c = Chain{known: known, bytes: c.bytes[:0], token: NoToken, list: newList(frame)}
 	for i := range chainTokens {
 		c.before[i], c.names[i], c.firsts[i] = NoToken, NoToken, NoToken
 	}
@@ -85,7 +103,8 @@ func (c *Chain) Push(b byte) {
 		c.run = 1
 	}
 	c.bytes = append(c.bytes, b)
-	if !InToken(b) {
+	value := c.list.frame.Form == FrameNone || c.list.push(b)
+	if !value || !InToken(b) {
 		c.endToken()
 		c.begin = len(c.bytes)
 		return
@@ -152,8 +171,10 @@ func (c *Chain) Value(feature int) uint16 {
 		return min(c.since, 31)<<3 | uint16(min(len(c.bytes)-c.begin, 7))
 	case feature == chainTokenNum:
 		return c.tokens
+	case feature == chainSince:
+		return c.since
 	}
-	return c.since
+	return c.list.value(feature)
 }
 
 // back returns the byte i before the last.
@@ -222,7 +243,7 @@ func (d *Draft) chainNode(slot int) int {
 	s, f := &d.forest.Slots[slot], d.forest
 	if d.open != slot {
 		d.open, d.texts[slot] = slot, int32(len(d.text))
-		d.chain.Reset(f.Words[s.Word : s.Word+s.Size])
+		d.chain.Reset(f.Words[s.Word:s.Word+s.Size], frameOf(s.Add))
 	}
 	node := s.Root
 	for f.Split[node] != Leaf {

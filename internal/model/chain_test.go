@@ -52,7 +52,7 @@ func TestChainFeatures(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%d of %q", tt.feature, tt.text), func(t *testing.T) {
 			var c Chain
-			c.Reset(known)
+			c.Reset(known, Frame{})
 			for _, b := range []byte(tt.text) {
 				c.Push(b)
 			}
@@ -111,16 +111,19 @@ func TestChainErrors(t *testing.T) {
 	}{
 		{"no length", func(f *Forest) { f.Slots[0].At = 0 }, "shape 0: slot 0: a chain of up to 0 bytes"},
 		{"an endless one", func(f *Forest) { f.Slots[0].At = Absent }, "shape 0: slot 0: a chain of up to 65535 bytes"},
+		{"entries without a length", func(f *Forest) { f.Slots[0].Add = Frame{Form: FrameBinary, Head: 2, Align: 1}.Packed() }, "shape 0: slot 0: entries of form 0x100021"},
+		{"entries of no form", func(f *Forest) { f.Slots[0].Add = 15 }, "shape 0: slot 0: entries of form 0xf"},
+		{"entries of more than a form", func(f *Forest) { f.Slots[0].Add = 1 << 30 }, "shape 0: slot 0: entries of form 0x40000000"},
 		{"tokens of no list", func(f *Forest) { f.Slots[0].Size = 4 }, "shape 0: slot 0: words 0 to 4 of 3"},
 		{"fewer than none", func(f *Forest) { f.Slots[0].Size = -1 }, "shape 0: slot 0: words 0 to -1 of 3"},
 		{"tokens in disorder", func(f *Forest) { f.Slots[0].Size = 2 }, "shape 0: slot 0: the beginnings of tokens must be ascending"},
 		{"a byte of 257", func(f *Forest) { f.Value[0] = ChainEnd + 1 }, "shape 0: slot 0: node 0: value 257: at most 256"},
-		{"a feature too many", func(f *Forest) { f.Split[0] = ChainSplit(ChainFeatures) }, "shape 0: slot 0: node 0 splits on slot -30, which is not drawn before"},
+		{"a feature too many", func(f *Forest) { f.Split[0] = ChainSplit(ChainFeatures) }, "shape 0: slot 0: node 0 splits on slot -43, which is not drawn before"},
 		{"a feature in another tree", func(f *Forest) { f.Split[5] = ChainSplit(0) }, "shape 0: slot 2: node 5 splits on slot -2, which is not drawn before"},
 		{"with a width", func(f *Forest) { f.Slots[0].Width = 2 }, "shape 0: slot 0: is drawn before its width"},
 		{"a token of no chain", func(f *Forest) { f.Slots[1].Width = 2 }, "shape 0: slot 1: root -1, feature 15 of slot 2: must be of the chain that was drawn last, 0"},
 		{"a token before its chain", func(f *Forest) { f.Order[0], f.Order[1] = 1, 0 }, "shape 0: slot 1: root -1, feature 15 of slot 0: must be of the chain that was drawn last, -1"},
-		{"a token of no feature", func(f *Forest) { f.Slots[1].At = ChainFeatures }, "shape 0: slot 1: root -1, feature 28 of slot 0: must be of the chain that was drawn last, 0"},
+		{"a token of no feature", func(f *Forest) { f.Slots[1].At = ChainFeatures }, "shape 0: slot 1: root -1, feature 41 of slot 0: must be of the chain that was drawn last, 0"},
 		{"a packet to exhaust memory", func(f *Forest) {
 			f.Words[1], f.Slots[0].At = make([]byte, maxBytes), 1000
 		}, "shape 0: packets of up to 1049576 bytes: at most 1048576"},

@@ -74,7 +74,7 @@ type Slot struct {
 	Add  int32
 	// Width is the slot that cuts a digit's or word's field, or Leaf where it is always there; At is the number of
 	// the first digit that it writes in the field. Of a chain, the Size words from Word on are the beginnings of
-	// tokens that its tree knows: see Chain.
+	// tokens that its tree knows, and Add is its Frame, packed: see Chain.
 	Width, At int32
 }
 

@@ -177,6 +177,9 @@ func (c *shapeCheck) chain(s *Slot) error {
 	if s.At < 1 || s.At >= Absent {
 		return fmt.Errorf("a chain of up to %d bytes", s.At)
 	}
+	if err := frameOf(s.Add).validate(s.Add); err != nil {
+		return err
+	}
 	if s.Word < 0 || s.Size < 0 || s.Size > MostTokens || int(s.Size) > len(c.Words)-int(s.Word) {
 		return fmt.Errorf("words %d to %d of %d", s.Word, int(s.Word)+int(s.Size), len(c.Words))
 	}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"slices"
+
+	"pacgan-appliance/internal/model"
 )
 
 // aligned are packets of one shape, cut into the same parts. What all of them have in common, at whatever place, is
@@ -16,6 +18,7 @@ type aligned struct {
 
 	derived map[int]*derivation // [part] what it repeats
 	early   map[int]bool        // [part] the length of others follows from what it says
+	list    model.Frame         // of the last part, if that is a list
 }
 
 // part returns a part of a packet.
@@ -69,6 +72,10 @@ func shapesOf(packets [][]byte, depth int) (shapes []*aligned) {
 			a, odd = cut(rest, nil)
 		}
 		rest = odd
+		if listed := a.listed(); listed != nil {
+			shapes = append(shapes, listed.refined().merged())
+			continue
+		}
 		var kinds [][][]byte
 		if depth < deepestKinds {
 			kinds = a.kinds()
@@ -284,7 +291,7 @@ packets:
 
 // merged joins neighbouring parts of fixed length.
 func (a *aligned) merged() *aligned {
-	m := &aligned{packets: a.packets, cuts: make([][]int32, len(a.cuts))}
+	m := &aligned{packets: a.packets, cuts: make([][]int32, len(a.cuts)), list: a.list}
 	for part, fixed := range a.fixed {
 		if part > 0 && fixed && a.fixed[part-1] {
 			continue

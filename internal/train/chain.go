@@ -29,26 +29,28 @@ const (
 // chainRows are the rows of a part that a chain describes.
 type chainRows struct {
 	rows  [][]byte
+	frame model.Frame
 	known [][]byte   // beginnings of tokens
 	given []variable // drawn before, what its tree may split on; index is their index in the layout
 	index []int32
 }
 
-// addChain adds a slot for rows of any length as a chain.
-func (l *layoutBuilder) addChain(rows [][]byte) {
-	c := &chainRows{rows: rows, known: beginnings(rows)}
+// addChain adds a slot for rows of any length as a chain, or as a list.
+func (l *layoutBuilder) addChain(rows [][]byte, frame model.Frame) {
+	c := &chainRows{rows: rows, frame: frame, known: beginnings(rows)}
 	c.give(l.first)
 	v, longest := lengthVariable(rows)
 	longest += max(0, min(longest/2, anywhere-slices.Max(l.lengths)))
 	v.slot = l.add(model.Slot{
 		Kind: model.SlotChain, Word: int32(len(l.words)), Size: int32(len(c.known)), Width: model.Leaf, At: int32(longest),
+		Add: frame.Packed(),
 	})
 	v.chain = c
 	for _, w := range c.known {
 		l.word(w)
 	}
 	l.first = append(l.first, v)
-	for _, tells := range model.ChainTells() {
+	for _, tells := range model.ChainTells(frame.Form != model.FrameNone) {
 		l.addToken(c, v.slot, tells)
 	}
 }
@@ -58,7 +60,7 @@ func (l *layoutBuilder) addToken(c *chainRows, slot int32, feature int) {
 	values := make([]uint16, len(c.rows))
 	var chain model.Chain
 	for p, row := range c.rows {
-		chain.Reset(c.known)
+		chain.Reset(c.known, c.frame)
 		for _, b := range row {
 			chain.Push(b)
 		}
@@ -155,12 +157,12 @@ func beginnings(rows [][]byte) [][]byte {
 
 // variables returns the chain's features, what is given, and the byte that follows, of each byte of at most so many.
 func (c *chainRows) variables(most int) []variable {
-	var columns [model.ChainFeatures][]uint16
+	columns := make([][]uint16, c.features())
 	var target []uint16
 	var packets []int32
 	var chain model.Chain
 	for _, p := range c.sample(most) {
-		chain.Reset(c.known)
+		chain.Reset(c.known, c.frame)
 		row := c.rows[p]
 		for i := range len(row) + 1 {
 			for f := range columns {
@@ -207,51 +209,65 @@ func (c *chainRows) sample(most int) []int32 {
 // growChain grows the tree of a chain. Splits on a chain's features are as in [model.Forest.Split], others are indices
 // of the layout's variables.
 func growChain(ctx context.Context, c *chainRows) (tree, error) {
-	vars := c.variables(chainSample)
-	g := newGrower(vars, len(vars[0].codes))
-	t, err := g.growChain(ctx)
+	t, _, err := c.grow(ctx, chainSample)
 	for n, split := range t.split {
 		switch {
 		case split == model.Leaf:
-		case split < model.ChainFeatures:
+		case int(split) < c.features():
 			t.split[n] = model.ChainSplit(int(split))
 		default:
-			t.split[n] = c.index[split-model.ChainFeatures]
+			t.split[n] = c.index[int(split)-c.features()]
 		}
 	}
 	return t, err
 }
 
-// growChain grows the tree of the last variable over all others.
-func (g *grower) growChain(ctx context.Context) (tree, error) {
-	g.groups, g.least = newGroupCounter(fewestAlike, len(g.hist)), fewestAlike
-	g.sample = chainSplitSample
-	last := len(g.vars) - 1
+// features is the number of the chain's features.
+func (c *chainRows) features() int {
+	if c.frame.Form == model.FrameNone {
+		return model.TextFeatures
+	}
+	return model.ChainFeatures
+}
+
+// grow grows the tree of what follows each of at most so many bytes. cost is the length of describing them, in nats:
+// that of each by the same counts, less what the tree's splits gain. A list's tree splits on what a byte is first, so that
+// no entry ends before its end.
+func (c *chainRows) grow(ctx context.Context, most int) (t tree, cost float64, err error) {
+	vars := c.variables(most)
+	last := len(vars) - 1
+	g := newGrower(vars, len(vars[0].codes))
+	g.groups, g.least, g.sample = newGroupCounter(fewestAlike, len(g.hist)), fewestAlike, chainSplitSample
+	if c.frame.Form != model.FrameNone {
+		g.first = model.ListState
+	}
 	features := make([]int32, last)
 	for i := range features {
 		features[i] = int32(i)
 	}
-	return g.growTree(ctx, last, features)
+	t, err = g.growTree(ctx, last, features)
+	target := vars[last].codes
+	all := len(c.rows)
+	for _, row := range c.rows {
+		all += len(row)
+	}
+	return t, (rootCost(target) - g.gain) * float64(all) / float64(len(target)), err
 }
 
-// chainCost is the length of describing rows as a chain, in nats: that of its bytes, each by the same counts, less what
-// the tree's splits gain.
+// chainCost is the length of describing rows as a chain, in nats.
 func chainCost(given []variable, rows [][]byte) float64 {
 	if !open(rows) {
 		return math.Inf(1)
 	}
 	c := chainRows{rows: rows, known: beginnings(rows)}
 	c.give(given)
-	vars := c.variables(chainCostSample)
-	g := newGrower(vars, len(vars[0].codes))
-	// It ends in an error where its context does only.
-	_, _ = g.growChain(context.Background())
-	all := len(rows)
-	for _, row := range rows {
-		all += len(row)
-	}
-	target := vars[len(vars)-1].codes
-	return (rootCost(target) - g.gain) * float64(all) / float64(len(target))
+	return c.cost()
+}
+
+// cost is the length of describing the rows, in nats.
+func (c *chainRows) cost() float64 {
+	_, cost, _ := c.grow(context.Background(), chainCostSample) // it ends in an error where its context does only
+	return cost
 }
 
 // rootCost is the length of describing a chain's bytes and ends by the same counts.

@@ -41,6 +41,11 @@ type chainSplit struct {
 // tells. Positions tell much about the packets that they were counted in, and little about others; the last byte's
 // class is known soon, and leaves rows enough for what is to be split on next.
 func (g *grower) bestChainSplit(rows, sample, features []int32, counts []uint32, own float64) (split, only int32, varying []int32) {
+	if g.first > 0 && len(g.tree.split) == 1 {
+		every := g.groups.split(nil, g, g.first, sample, counts, own)[0]
+		g.gain += every.gain * float64(len(rows)) / float64(len(sample))
+		return g.first, each, features
+	}
 	start, ways := len(g.active), g.groups.ways[:0]
 	for _, j := range features {
 		before := len(ways)

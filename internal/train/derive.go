@@ -100,7 +100,7 @@ func (a *aligned) cutAt(parts []int, relations []relation) *aligned {
 	}
 	slices.SortFunc(edges, edge.compare)
 	edges = slices.Compact(edges)
-	c := &aligned{packets: a.packets, cuts: make([][]int32, len(a.packets)), derived: map[int]*derivation{}, early: map[int]bool{}}
+	c := &aligned{packets: a.packets, cuts: make([][]int32, len(a.packets)), derived: map[int]*derivation{}, early: map[int]bool{}, list: a.list}
 	for p := range c.cuts {
 		for _, e := range edges {
 			c.cuts[p] = append(c.cuts[p], int32(a.place(p, e)))

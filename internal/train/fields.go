@@ -43,7 +43,7 @@ func layOut(a *aligned) *layout {
 	ahead := &layoutBuilder{lengths: lengths} // what is drawn before any part of fixed length
 	for part, fixed := range a.fixed {
 		if !fixed && a.derived[part] == nil {
-			ahead.varyingPart(a.column(part))
+			ahead.partOf(a, part)
 		}
 	}
 	l := &layoutBuilder{layout: layout{packets: len(a.packets)}, lengths: lengths, ahead: sampled(ahead.first)}
@@ -60,7 +60,7 @@ func layOut(a *aligned) *layout {
 			l.fixedPart(a.column(part))
 		default:
 			l.behindPart(a, part)
-			l.varyingPart(a.column(part))
+			l.partOf(a, part)
 		}
 	}
 	l.begins = append(l.begins, int32(len(l.slots)))
@@ -218,12 +218,21 @@ func (l *layoutBuilder) bytes(rows [][]byte) {
 	}
 }
 
+// partOf adds the slots of a part of varying length: a list's, or a field's.
+func (l *layoutBuilder) partOf(a *aligned, part int) {
+	if rows := a.column(part); a.isList(part) {
+		l.addChain(rows, a.list)
+	} else {
+		l.varyingPart(rows)
+	}
+}
+
 // varyingPart adds the slots of a part whose length varies.
 func (l *layoutBuilder) varyingPart(rows [][]byte) {
 	sample := evenly(rows, costSample)
 	text, digits, words := textCost(sample), digitsCost(sample), wordCost(sample)
 	if chainCost(sampled(l.first), sample) < min(text, digits, words) {
-		l.addChain(rows)
+		l.addChain(rows, model.Frame{})
 		return
 	}
 	if words < min(text, digits) && l.addWords(&l.first, rows) {

@@ -22,12 +22,12 @@ func (a *aligned) refined() *aligned {
 
 // recut cuts the parts of varying length. It returns the number of the first part that each has become.
 func (a *aligned) recut(pieces func(rows [][]byte) []piece) (r *aligned, first []int) {
-	r = &aligned{packets: a.packets, cuts: make([][]int32, len(a.packets))}
+	r = &aligned{packets: a.packets, cuts: make([][]int32, len(a.packets)), list: a.list}
 	at := make([]int32, len(a.packets))
 	for part, fixed := range a.fixed {
 		first = append(first, len(r.fixed))
 		cut := []piece{{a.column(part), fixed}}
-		if !fixed {
+		if !fixed && !a.isList(part) {
 			cut = pieces(cut[0].rows)
 		}
 		for _, c := range cut {

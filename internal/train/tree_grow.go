@@ -47,6 +47,7 @@ type grower struct {
 	groups *groupCounter // of chains; nil: each value is a child
 	least  uint32        // rows that have to have a value for it to have a child of its own
 	sample int           // rows that the variable to split on is chosen by
+	first  int32         // the variable that the root splits on, whatever it gains; 0: the best
 	score  scorer
 }
 
