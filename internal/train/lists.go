@@ -18,8 +18,8 @@ const (
 	// fewestEntries is how many entries some packet has, at least, and others have fewer: as many in each are fields with
 	// their lengths.
 	fewestEntries = 2
-	// listWorth is how much longer a packet's description by a list may be, in nats: where entries end is right in each
-	// packet that is drawn.
+	// listWorth is how much shorter a packet's description by a list has to be, in nats, where lengths are no text: fields
+	// that are small numbers, or filled up, look like entries to some frame. Lists gain ten times as much.
 	listWorth = 2
 )
 
@@ -68,9 +68,13 @@ func (a *aligned) listed() *aligned {
 		return nil
 	}
 	sample := &aligned{packets: evenly(a.packets, kindSample), cuts: evenly(a.cuts, kindSample), fixed: a.fixed}
-	best, least := -1, sample.shapeCost()+listWorth*float64(len(sample.packets))
+	best, least := -1, sample.shapeCost()
 	for i, l := range lists {
-		if cost := sample.cutList(l).shapeCost(); cost < least {
+		cost := sample.cutList(l).shapeCost()
+		if l.frame.Form != model.FrameDecimal && l.frame.Form != model.FrameHex {
+			cost += listWorth * float64(len(sample.packets))
+		}
+		if cost < least {
 			best, least = i, cost
 		}
 	}
