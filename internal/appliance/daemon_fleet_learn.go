@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"pacgan-appliance/internal/config"
 	"pacgan-appliance/internal/fleet"
 	"pacgan-appliance/internal/fleet/shelf"
@@ -43,9 +45,7 @@ func (l *learner) learn(ctx context.Context, running *runningTraining) (fleet.De
 	if link == nil {
 		return fleet.Desired{}, errors.New("the hub cannot be reached")
 	}
-	asked, cancel := context.WithTimeout(ctx, trainerWait)
-	defer cancel()
-	if _, err := link.c.RequestWithContext(asked, fleet.TrainerSubject, nil); err != nil {
+	if err := link.askTrainer(ctx); err != nil {
 		return fleet.Desired{}, fmt.Errorf("no trainer answers: %w", err)
 	}
 	cfg := l.cfg.Load()
@@ -82,10 +82,22 @@ func (l *learner) learn(ctx context.Context, running *runningTraining) (fleet.De
 	return l.await(ctx, w.ID)
 }
 
-// await waits until the hub desires what came of a work.
+// askTrainer asks whether a trainer is there.
+func (l *learnerLink) askTrainer(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, trainerWait)
+	defer cancel()
+	_, err := l.c.RequestWithContext(ctx, fleet.TrainerSubject, nil)
+	return err
+}
+
+// await waits until the hub desires what came of a work, as long as there may be a trainer that does it: a hub that cannot be
+// reached says nothing of that.
 func (l *learner) await(ctx context.Context, work string) (fleet.Desired, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, learnWait, fmt.Errorf("no model has come for %v", learnWait))
 	defer cancel()
+	ask := time.NewTicker(trainerAsk)
+	defer ask.Stop()
+	there := time.Now() // when there last was, or may have been, a trainer
 	for {
 		if d := l.wish.Load(); d != nil && d.Work == work {
 			return *d, nil
@@ -94,6 +106,12 @@ func (l *learner) await(ctx context.Context, work string) (fleet.Desired, error)
 		case <-ctx.Done():
 			return fleet.Desired{}, context.Cause(ctx)
 		case <-l.news:
+		case <-ask.C:
+			if link := l.link.Load(); link == nil || !errors.Is(link.askTrainer(ctx), nats.ErrNoResponders) {
+				there = time.Now()
+			} else if gone := time.Since(there); gone > trainerGone {
+				return fleet.Desired{}, fmt.Errorf("the trainer is gone: none has been there for %v", gone.Round(time.Second))
+			}
 		}
 	}
 }

@@ -120,6 +120,9 @@ func TestFleet(t *testing.T) {
 	})
 	d.checkDesired(t, h)
 	d.mustStopSoon(t)
+	if want := "no trainer answers: nats: no responders"; !strings.Contains(d.stderr.String(), want) {
+		t.Errorf("that it trains for itself is not said: %s", want)
+	}
 	if n := strings.Count(d.stderr.String(), "is refused"); n != 1 {
 		t.Errorf("the refusal is logged %d times", n)
 	}

@@ -29,6 +29,10 @@ import (
 const (
 	triedFile   = "tried.json" // in fleetDir: what became of the last model that was desired
 	trainerWait = 2 * time.Second
+	// trainerAsk is between questions whether a trainer is still there, and trainerGone for how long none may be: one that is
+	// started again is back sooner.
+	trainerAsk  = time.Second
+	trainerGone = 5 * time.Second
 	// learnWait is how long a model of a trainer's is waited for: other gateways' trainings may come first.
 	learnWait = time.Hour
 	// fetchAgain is when a model is asked for again that could not be fetched.

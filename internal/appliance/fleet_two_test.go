@@ -188,7 +188,7 @@ func TestFleetOfTwo(t *testing.T) {
 	trainer := h.publicKey(t, "big")
 	other := h.mustSegment(t, "lab-b", trainer)
 	otherTruth := other.truthDir(t)
-	h.startTrainer(t, "big", "lab-a")
+	h.startTrainer(t, "big")
 	join := h.join("lab-a")
 	d := mustDaemon(t, func(c *config.Config) {
 		join(c)

@@ -21,11 +21,13 @@ const (
 trains in a confined process, and puts the model, signed, on the hub's shelf. Start as many as there are machines:
 one that ends or is killed leaves its work to another. A gateway trains for itself where none is there.`
 
-	trainerExample = `  pacgan-appliance trainer --url tls://hub.lab.example:4222 --name big --key big.nk --ca ca.pem --trust UAHK... --state /var/lib/pacgan-trainer`
+	trainerExample = `  pacgan-appliance trainer --config /etc/pacgan-appliance/fleet/fleet.toml --state /var/lib/pacgan-trainer
+  pacgan-appliance trainer --url tls://hub.lab.example:4222 --name big --key big.nk --ca ca.pem --trust UAHK... --state /var/lib/pacgan-trainer`
 )
 
 // trainerFlags are those of "trainer".
 type trainerFlags struct {
+	config    string // what server and trust are read from; "": flags have them
 	server    fleet.Options
 	trust     []string
 	state     string
@@ -36,11 +38,12 @@ type trainerFlags struct {
 func (p *Program) trainerCommand() *cobra.Command {
 	f := trainerFlags{maxMemory: config.Default().Train.MaxMemory}
 	cmd := &cobra.Command{
-		Use: "trainer --url URL --name NAME --trust KEY --state DIR", Short: "Train models for a fleet's gateways", Long: trainerLong, Example: trainerExample,
+		Use: "trainer (--config FILE | --url URL --name NAME --key FILE --trust KEY) --state DIR", Short: "Train models for a fleet's gateways", Long: trainerLong, Example: trainerExample,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.trainFleet(cmd.Context(), f) },
 	}
 	flags := cmd.Flags()
+	flags.StringVar(&f.config, "config", "", "`file` with [fleet], as hub init makes it for a trainer: in place of the flags from --url to --trust")
 	flags.StringVar(&f.server.URL, "url", "", "`URL` of the hub's servers, by commas")
 	flags.StringVar(&f.server.Name, "name", "", "the trainer's `name` in the fleet")
 	flags.StringVar(&f.server.Key, "key", "", "`file` of its NKey's seed, or of its credentials: it lets it in and signs the models")
@@ -48,16 +51,39 @@ func (p *Program) trainerCommand() *cobra.Command {
 	flags.StringSliceVar(&f.trust, "trust", nil, "public `NKey` of a gateway whose packets are learned (again for each)")
 	flags.StringVar(&f.state, "state", "", "`directory` for packets and trainings, of this trainer alone")
 	flags.Var(&f.maxMemory, "max-memory", "how much memory a training gets")
-	for _, name := range []string{"url", "name", "key", "trust", "state"} {
-		_ = cmd.MarkFlagRequired(name) // it is there
+	_ = cmd.MarkFlagRequired("state") // it is there
+	cmd.MarkFlagsOneRequired("config", "url")
+	cmd.MarkFlagsRequiredTogether("url", "name", "key", "trust")
+	for _, name := range []string{"url", "name", "key", "ca", "trust"} {
+		cmd.MarkFlagsMutuallyExclusive("config", name)
 	}
+	completeFiles(cmd, "config", "toml")
 	completeFiles(cmd, "key", "nk", "creds")
 	completeFiles(cmd, "ca", "pem")
 	completeDirectories(cmd, "state")
 	return cmd
 }
 
+// read takes what the config file says in the flags' place.
+func (f *trainerFlags) read() error {
+	if f.config == "" {
+		return nil
+	}
+	c, err := configLoader().LoadFleet(f.config)
+	if err != nil {
+		return err
+	}
+	if len(c.Trust) == 0 {
+		return fmt.Errorf("%s: fleet.trust names no gateway whose packets are learned: add its public NKey", f.config)
+	}
+	f.server.URL, f.server.Name, f.server.Key, f.server.CA, f.trust = c.URL, c.Name, c.Key, c.CA, c.Trust
+	return nil
+}
+
 func (p *Program) trainFleet(ctx context.Context, f trainerFlags) error {
+	if err := f.read(); err != nil {
+		return err
+	}
 	if err := fleet.CheckName(f.server.Name); err != nil {
 		return usageError{fmt.Errorf("--name: %w", err)}
 	}

@@ -154,7 +154,10 @@ func TestTrainerUsage(t *testing.T) {
 		{args("Big", public, "1GiB"), `--name: name "Big": must be 1 to 32 of a-z, 0-9 and -, and not "all"`},
 		{args("big", "UNONE", "1GiB"), `--trust "UNONE": must be the public NKey of a gateway, which begins with U`},
 		{args("big", public, "much"), `must be a size such as "512MiB" or "2GiB"`},
-		{[]string{"trainer", "--url", "nats://127.0.0.1:4"}, `required flag(s) "key", "name", "state", "trust" not set`},
+		{[]string{"trainer", "--url", "nats://127.0.0.1:4"}, `required flag(s) "state" not set`},
+		{[]string{"trainer", "--url", "nats://127.0.0.1:4", "--state", "s"}, `missing [key name trust]`},
+		{[]string{"trainer", "--state", "s"}, `at least one of the flags in the group [config url] is required`},
+		{[]string{"trainer", "--state", "s", "--config", "fleet.toml", "--ca", "ca.pem"}, `[ca config] were all set`},
 	} {
 		if got := run(t, tt.args...); got.Code != ExitUsage || !strings.Contains(got.Stderr, tt.want) || strings.Count(got.Stderr, "\n") != 1 {
 			t.Errorf("exit code %d, %s\nwant %s", got.Code, got.Stderr, tt.want)

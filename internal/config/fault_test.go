@@ -288,3 +288,31 @@ func TestLoadWithoutFile(t *testing.T) {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }
+
+// TestLoadFleet reads a file of a trainer's, which has [fleet] alone.
+func TestLoadFleet(t *testing.T) {
+	const key = "UAMCJQ6WPRQF44SVBZWGLDSSBEZAAFVBZEPBL5RJ222HXZVT2XGYC7HT"
+	good := "[fleet]\nurl = \"tls://hub:4222\"\nname = \"big\"\nkey = \"/k\"\nhub = \"" + key + "\"\nca = \"/ca\"\ntrust = [\"" + key + "\"]\n"
+	for _, tt := range []struct{ name, text, want string }{
+		{"good", good, ""},
+		{"no hub's address", strings.Replace(good, "url = \"tls://hub:4222\"\n", "", 1), `:1: fleet.url is missing: add url = "tls://hub.example:4222", where the hub is reached`},
+		{"another section", good + "[train]\nrecipe = \"tree\"\n", `:8: [train]: is not for a trainer: this file has [fleet] alone`},
+		{"an unknown key", good + "tust = []\n", `:8: unknown key "tust" in [fleet]`},
+		{"a bad key", strings.Replace(good, "trust = [\"U", "trust = [\"V", 1), `:7: fleet.trust "VAMCJQ6WPRQF44SVBZWGLDSSBEZAAFVBZEPBL5RJ222HXZVT2XGYC7HT": must be`},
+	} {
+		path := filepath.Join(t.TempDir(), "fleet.toml")
+		if err := os.WriteFile(path, []byte(tt.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got, err := Loader{}.LoadFleet(path)
+		switch {
+		case tt.want == "" && (err != nil || got.URL != "tls://hub:4222" || got.Name != "big" || len(got.Trust) != 1):
+			t.Errorf("%s: %v, %+v", tt.name, err, got)
+		case tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)):
+			t.Errorf("%s: %v, want %s", tt.name, err, tt.want)
+		}
+	}
+	if _, err := (Loader{}).LoadFleet("nowhere.toml"); err == nil || err.Error() != "config nowhere.toml: no such file or directory" {
+		t.Errorf("%v", err)
+	}
+}

@@ -31,6 +31,31 @@ const (
 	FleetTrainSelf  FleetTrain = "self"  // here
 )
 
+// LoadFleet reads a file that has [fleet] and nothing else, as "hub init" writes one for each member. The error names every
+// fault; one is that it names no hub.
+func (l Loader) LoadFleet(path string) (Fleet, error) {
+	data, err := readFile(path)
+	if err != nil {
+		return Fleet{}, err
+	}
+	p := parser{file: path, Loader: l, config: Default()}
+	if r, ok := p.decode(string(data)); ok {
+		for _, path := range p.pos.paths {
+			if section, _, _ := strings.Cut(withoutIndexes(path), "."); section != "fleet" && section == path && slices.Contains(known(""), section) {
+				p.faultAt(p.pos.at(path), "%s: is not for a trainer: this file has [fleet] alone", header(section))
+			}
+		}
+		p.fleet(r.Fleet)
+		if p.config.Fleet.URL == "" && (r.Fleet.URL == nil || r.Fleet.URL == "") {
+			p.faultAt(p.pos.at("fleet"), "fleet.url is missing: add url = \"tls://hub.example:4222\", where the hub is reached")
+		}
+	}
+	if len(p.faults) > 0 {
+		return Fleet{}, p.faults.sorted()
+	}
+	return p.config.Fleet, nil
+}
+
 func (p *parser) fleet(r rawFleet) {
 	f := &p.config.Fleet
 	setKey(p, "fleet.url", r.URL, &f.URL, serverURLs)

@@ -26,6 +26,14 @@ func Parse(name string, data []byte) (Config, error) { return Loader{}.Parse(nam
 
 // Load is like the package's Load, with the Loader's checks.
 func (l Loader) Load(path string) (Config, error) {
+	data, err := readFile(path)
+	if err != nil {
+		return Config{}, err
+	}
+	return l.Parse(path, data)
+}
+
+func readFile(path string) ([]byte, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		reason := err
@@ -33,9 +41,9 @@ func (l Loader) Load(path string) (Config, error) {
 		if errors.As(err, &pathErr) {
 			reason = pathErr.Err
 		}
-		return Config{}, fmt.Errorf("config %s: %w", path, reason)
+		return nil, fmt.Errorf("config %s: %w", path, reason)
 	}
-	return l.Parse(path, data)
+	return data, nil
 }
 
 // Parse is like the package's Parse, with the Loader's checks.

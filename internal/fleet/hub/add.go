@@ -119,14 +119,18 @@ func snippet(role fleet.Role, name, url, hub string, trust []string) string {
 	for i, key := range trust {
 		quoted[i] = fmt.Sprintf("%q", key)
 	}
-	return fmt.Sprintf(`[fleet] # %s %s: add this to its config.toml
+	use := "add this to its config.toml"
+	if role == fleet.Trainer {
+		use = "pacgan-appliance trainer --config " + filepath.Join(installDir, memberSnippet) + " --state DIR"
+	}
+	return fmt.Sprintf(`[fleet] # %s %s: %s
 url = %q
 name = %q
 key = %q
 hub = %q
 ca = %q
 trust = [%s]
-`, role, name, url, name, filepath.Join(installDir, memberKey), hub, filepath.Join(installDir, CAFile), strings.Join(quoted, ", "))
+`, role, name, use, url, name, filepath.Join(installDir, memberKey), hub, filepath.Join(installDir, CAFile), strings.Join(quoted, ", "))
 }
 
 // replace puts a new file in an old one's place, with its owner and mode: a hub that runs as somebody else still reads it.
