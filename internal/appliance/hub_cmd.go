@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -39,13 +40,13 @@ const hubName = "hub"
 type hubFlags struct {
 	config, url, key, ca, accounts, page string
 	watch                                time.Duration
-	truth, models, data                  config.ByteSize
+	truth, models, data, memory          config.ByteSize
 	replicas                             int
 }
 
 // hubCommand is about the fleet's hub.
 func (p *Program) hubCommand() *cobra.Command {
-	f := hubFlags{truth: 4 << 30, models: 1 << 30, data: 256 << 20}
+	f := hubFlags{truth: 4 << 30, models: 1 << 30, data: 256 << 20, memory: 384 << 20}
 	cmd := &cobra.Command{
 		Use: "hub --config FILE | --url URL", Short: "The hub of a fleet of gateways: a NATS server", Long: hubLong, Example: hubExample, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.hub(cmd.Context(), f) },
@@ -59,6 +60,7 @@ func (p *Program) hubCommand() *cobra.Command {
 	flags.Var(&f.truth, "truth", "how much truth is kept, the oldest goes first")
 	flags.Var(&f.models, "models", "how much room models have")
 	flags.Var(&f.data, "data", "how much room the data sets of one gateway have")
+	flags.Var(&f.memory, "memory", "how much memory the hub is to do with: beyond it more time goes into giving memory back")
 	flags.DurationVar(&f.watch, "watch", time.Minute, "how long a gateway's success is watched after it took a model, before others get it")
 	flags.IntVar(&f.replicas, "replicas", 1, "on how many servers of a cluster each message is kept: 3 survives the loss of one")
 	flags.StringVar(&f.page, "page", hubpage.DefaultAddress, "loopback `address` of the page, or "+noPage)
@@ -104,6 +106,9 @@ func (p *Program) hub(ctx context.Context, f hubFlags) error {
 			return err
 		}
 	}
+	// What the server has just stored lies in buffers that the garbage collector alone gives back: without a limit it lets
+	// twice of what is in use lie.
+	debug.SetMemoryLimit(int64(f.memory))
 	log.Info("hub: members know it by its key", "fleet.hub", public)
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, unix.SIGHUP)
