@@ -42,6 +42,23 @@ func (t teller) value(a *aligned, packet int) uint16 {
 	return uint16(a.packets[packet][at])
 }
 
+// several reports whether packets have different bytes there. Where they have the same or none, it tells how long they
+// are, and the short ones would be a kind of a few.
+func (t teller) several(a *aligned) bool {
+	seen := -1
+	for p := range a.packets {
+		v := int(t.value(a, p))
+		if v == byteValues {
+			continue
+		}
+		if seen >= 0 && v != seen {
+			return true
+		}
+		seen = v
+	}
+	return false
+}
+
 // kinds divides packets whose cuts leave parts that nothing describes but letters one after the other, if layouts of
 // kinds describe them more briefly; nil if not.
 func (a *aligned) kinds() [][][]byte {
@@ -128,7 +145,7 @@ func (a *aligned) tellers() []teller {
 		for x := -before; x < tellBehind; x++ {
 			t := teller{part: part, x: x}
 			values, groups := a.told(t)
-			if len(groups) < 2 || len(values) > mostKinds {
+			if len(groups) < 2 || len(values) > mostKinds || !t.several(a) {
 				continue
 			}
 			t.gain = own

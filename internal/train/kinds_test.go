@@ -48,13 +48,25 @@ func TestKindsAreToldApart(t *testing.T) {
 	}
 }
 
+// counting are the bytes that ping fills its packets up with.
+var counting = func() []byte {
+	b := make([]byte, byteValues)
+	for i := range b {
+		b[i] = byte(i)
+	}
+	return b
+}()
+
 // TestOneKindStaysOne: what varies without being of several kinds is laid out once.
 func TestOneKindStaysOne(t *testing.T) {
 	rng := rand.New(rand.NewPCG(6, 6))
 	for name, packet := range map[string]func() []byte{
 		"random":  func() []byte { return append([]byte("head"), random(rng, 4+rng.IntN(20))...) },
 		"numbers": func() []byte { return fmt.Appendf(nil, "head=%d;tail", rng.IntN(1<<30)) },
-		"sums":    func() []byte { return fmt.Appendf(nil, "head %d of %x", rng.IntN(9999), rng.Uint64()) },
+		"padded": func() []byte {
+			return append(append([]byte("head"), random(rng, 8)...), counting[:20+rng.IntN(200)]...)
+		},
+		"sums": func() []byte { return fmt.Appendf(nil, "head %d of %x", rng.IntN(9999), rng.Uint64()) },
 	} {
 		if shapes := align(many(400, packet)); len(shapes) != 1 {
 			t.Errorf("%s: %d shapes", name, len(shapes))
