@@ -62,7 +62,7 @@ JOBS ?= 4
 test check: deps systree generate-check lint
 	@scripts/old-kernel.sh build/old-kernel
 	@rm -rf build/test && mkdir -p build/test
-	CGO_ENABLED=1 $(GO) build -race $(RACE_PACKAGES)
+	CGO_ENABLED=1 $(GO) build -race $(PACKAGES)
 	$(GO) build $(PACKAGES)
 	@$(MAKE) --no-print-directory --jobs=$(JOBS) --output-sync=target $(PARTS)
 
