@@ -59,8 +59,8 @@ func newGateway(ctx context.Context, h *hubProcess, number int, name, dir string
 	}
 	quiet := slog.New(slog.DiscardHandler)
 	g.uploader = member.NewUploader(g.conn, g.js, name, key, filepath.Join(dir, "truth"), filepath.Join(dir, "cursor"), quiet)
-	g.tasks.Go(func() { _ = g.uploader.Run(ctx) })                   // ends with ctx, without an error
-	g.tasks.Go(func() { _ = member.Beat(ctx, g.js, g.beat, quiet) }) // the same
+	g.tasks.Go(func() { _ = g.uploader.Run(ctx) })                        // ends with ctx, without an error
+	g.tasks.Go(func() { _ = member.Beat(ctx, g.js, key, g.beat, quiet) }) // the same
 	return g, nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -71,7 +70,7 @@ func (l *learner) learn(ctx context.Context, running *runningTraining) (fleet.De
 		}
 	}()
 	w.Data = m.SHA256
-	text, err := json.Marshal(w)
+	text, err := fleet.SealJSON(l.key, fleet.WorkSubject(name), w)
 	if err != nil {
 		return fleet.Desired{}, err
 	}

@@ -138,8 +138,12 @@ func (p *Program) fleetCommand() *cobra.Command {
 	list := &cobra.Command{
 		Use: "list --hub DIR", Short: "Who is there, and how each fares", Long: fleetListLong, Example: "  pacgan-appliance fleet list --hub hub", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			keys, err := f.keys()
+			if err != nil {
+				return err
+			}
 			return f.with(cmd.Context(), func(ctx context.Context, _ *nats.Conn, js jetstream.JetStream) error {
-				members, err := fleet.Members(ctx, js)
+				members, err := fleet.Members(ctx, js, keys.of)
 				if members == nil && err != nil {
 					return err
 				}
@@ -232,7 +236,7 @@ func (p *Program) tell(ctx context.Context, v fleet.Voice, js jetstream.JetStrea
 		subject, awaited = fleet.ControlSubject(args[0]), args
 	} else {
 		asked, done := context.WithTimeout(ctx, fleet.AnswerWithin) // who ought to answer must not keep a stop waiting
-		members, err := fleet.Members(asked, js)
+		members, err := fleet.Members(asked, js, v.Keys)
 		done()
 		if err != nil {
 			fmt.Fprintf(p.Stderr, "pacgan-appliance: who ought to answer: %v\n", err)

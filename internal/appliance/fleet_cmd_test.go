@@ -2,7 +2,6 @@ package appliance
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -60,11 +59,14 @@ func mustJoin(t *testing.T, dir, name string) (*nats.Conn, jetstream.JetStream) 
 	return c, js
 }
 
-func mustBeat(t *testing.T, js jetstream.JetStream, b fleet.Beat) {
+func mustBeat(t *testing.T, dir string, js jetstream.JetStream, b fleet.Beat) {
 	t.Helper()
-	text, err := json.Marshal(b)
+	key, err := fleet.LoadKey(filepath.Join(dir, "members", b.Name, "member.nk"))
 	must(t, err)
-	_, err = js.Publish(t.Context(), "$KV."+fleet.BeatBucket+"."+b.Name, text)
+	subject := fleet.KeySubject(fleet.BeatBucket, b.Name)
+	text, err := fleet.SealJSON(key, subject, b)
+	must(t, err)
+	_, err = js.Publish(t.Context(), subject, text)
 	must(t, err)
 }
 
@@ -74,8 +76,8 @@ func TestFleetCommands(t *testing.T) {
 	c, js := mustJoin(t, dir, "a")
 	_, trainer := mustJoin(t, dir, "t")
 	beat := fleet.Beat{Name: "a", Role: fleet.Gateway, State: "injecting", Rate: 500, Model: "m1", Labels: []fleet.LabelBeat{{Name: "dns", Generated: 1100, Inflight: 50, Answered: 900, Unasked: 50}}}
-	mustBeat(t, js, beat)
-	mustBeat(t, trainer, fleet.Beat{Name: "t", Role: fleet.Trainer, State: "idle"})
+	mustBeat(t, dir, js, beat)
+	mustBeat(t, dir, trainer, fleet.Beat{Name: "t", Role: fleet.Trainer, State: "idle"})
 
 	r := run(t, "fleet", "list", "--hub", dir)
 	for _, want := range []string{"90.00% of 1,000", "500/s", "injecting", "m1", "trainer", "idle"} {
@@ -142,7 +144,7 @@ func testFleetSet(t *testing.T, dir string, js jetstream.JetStream, beat fleet.B
 		} else {
 			beat.Applied = e.Revision()
 		}
-		mustBeat(t, js, beat)
+		mustBeat(t, dir, js, beat)
 		if got := <-done; got != want {
 			t.Errorf("fleet set: %+v, want %+v", got, want)
 		}

@@ -2,7 +2,6 @@ package appliance
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"net"
 	"os"
@@ -133,8 +132,8 @@ func (h *hubRun) beat(t *testing.T, name string) (fleet.Beat, bool) {
 	if err != nil {
 		return fleet.Beat{}, false
 	}
-	var b fleet.Beat
-	must(t, json.Unmarshal(e.Value(), &b))
+	b, err := fleet.OpenBeat(h.voice(t).Keys, name, e.Value())
+	must(t, err)
 	return b, true
 }
 

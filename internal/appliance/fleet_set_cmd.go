@@ -2,7 +2,6 @@ package appliance
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"time"
@@ -58,7 +57,7 @@ func (p *Program) fleetSet(ctx context.Context, f *fleetFlags, gateway, config s
 		if err != nil {
 			return err
 		}
-		return p.awaitTaken(ctx, js, gateway, revision)
+		return p.awaitTaken(ctx, js, keys.of, gateway, revision)
 	})
 }
 
@@ -72,7 +71,7 @@ func setConfig(ctx context.Context, js jetstream.JetStream, key nkeys.KeyPair, g
 }
 
 // awaitTaken waits for the gateway to say what it made of a revision.
-func (p *Program) awaitTaken(ctx context.Context, js jetstream.JetStream, gateway string, revision uint64) error {
+func (p *Program) awaitTaken(ctx context.Context, js jetstream.JetStream, keys fleet.Keyring, gateway string, revision uint64) error {
 	bucket, err := js.KeyValue(ctx, fleet.BeatBucket)
 	if err != nil {
 		return fmt.Errorf("bucket %s: %w", fleet.BeatBucket, err)
@@ -87,9 +86,12 @@ func (p *Program) awaitTaken(ctx context.Context, js jetstream.JetStream, gatewa
 		case <-ctx.Done():
 			return fmt.Errorf("revision %d is set, but %s has not said within %s that it is in force: it takes it up when it is back", revision, gateway, fleetPatience.Round(time.Second))
 		case e := <-watch.Updates():
-			var b fleet.Beat
-			if e == nil || json.Unmarshal(e.Value(), &b) != nil {
+			if e == nil {
 				continue
+			}
+			b, err := fleet.OpenBeat(keys, gateway, e.Value())
+			if err != nil {
+				continue // another one says it
 			}
 			if b.Refused != nil && b.Refused.Revision >= revision {
 				return fmt.Errorf("%s refuses revision %d: %s", gateway, b.Refused.Revision, b.Refused.Reason)

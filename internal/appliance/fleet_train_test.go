@@ -2,7 +2,6 @@ package appliance
 
 import (
 	"context"
-	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -110,7 +109,7 @@ func (h *hubRun) rolledOut(t *testing.T, sha256 string) (end fleet.Rollout) {
 			if e == nil { // all that there was
 				continue
 			}
-			must(t, json.Unmarshal(e.Value(), &end))
+			must(t, fleet.OpenJSON(mustPublic(h.key), fleet.KeySubject(fleet.RolloutBucket, e.Key()), e.Value(), &end))
 			if end.Model == sha256 && end.State.Ended() {
 				return end
 			}

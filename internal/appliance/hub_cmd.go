@@ -127,7 +127,7 @@ func (p *Program) hub(ctx context.Context, f hubFlags) error {
 // hubTasks are what runs beside the server once streams and buckets are there: the hub's page, and the rollout of models.
 func hubTasks(f hubFlags, keys fleetKeys, log *slog.Logger) []hub.Task {
 	return []hub.Task{pageTask(f.page, keys, log), func(ctx context.Context, js jetstream.JetStream) error {
-		return rollout.Run(ctx, js, rollout.Options{Key: keys.own, Watch: f.watch, Log: log})
+		return rollout.Run(ctx, js, rollout.Options{Key: keys.own, Keys: keys.of, Watch: f.watch, Log: log})
 	}}
 }
 

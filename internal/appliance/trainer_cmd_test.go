@@ -1,6 +1,7 @@
 package appliance
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -56,16 +57,16 @@ func mustDataset(t *testing.T, js jetstream.JetStream, key nkeys.KeyPair, packet
 	return m
 }
 
-func mustPublish(t *testing.T, js jetstream.JetStream, w fleet.Work) {
+func mustPublish(t *testing.T, js jetstream.JetStream, key nkeys.KeyPair, w fleet.Work) {
 	t.Helper()
-	text, err := json.Marshal(w)
+	text, err := fleet.SealJSON(key, fleet.WorkSubject(w.Gateway), w)
 	must(t, err)
 	_, err = js.Publish(t.Context(), fleet.WorkSubject(w.Gateway), text)
 	must(t, err)
 }
 
 // mustCandidates are the first n candidates that are announced.
-func mustCandidates(t *testing.T, js jetstream.JetStream, n int) []fleet.Candidate {
+func mustCandidates(t *testing.T, js jetstream.JetStream, public map[string]string, n int) []fleet.Candidate {
 	t.Helper()
 	consumer, err := js.OrderedConsumer(t.Context(), fleet.CandidateStream, jetstream.OrderedConsumerConfig{})
 	must(t, err)
@@ -74,7 +75,9 @@ func mustCandidates(t *testing.T, js jetstream.JetStream, n int) []fleet.Candida
 		msg, err := consumer.Next(jetstream.FetchMaxWait(2 * time.Minute))
 		must(t, err)
 		var c fleet.Candidate
-		must(t, json.Unmarshal(msg.Data(), &c))
+		_, text, _ := bytes.Cut(msg.Data(), []byte{'\n'})
+		must(t, json.Unmarshal(text, &c))
+		must(t, fleet.OpenJSON(public[c.Trainer], msg.Subject(), msg.Data(), &c))
 		out = append(out, c)
 	}
 	return out
@@ -89,18 +92,18 @@ func TestTrainerKilled(t *testing.T) {
 	s, js := fleettest.Hub(t, "a")
 	must(t, fleet.Setup(t.Context(), js, fleet.Bounds{TruthBytes: 1 << 20, DataBytes: 1 << 28, ModelBytes: 1 << 28, Replicas: 1, WorkAck: 2 * time.Second}, []string{"a"}))
 	_, gateway, gatewayPublic := mustKey(t)
-	states, trust := map[string]string{}, []string{}
+	states, publics, trust := map[string]string{}, map[string]string{}, []string{}
 	running := map[string]*exec.Cmd{}
 	for _, name := range []string{"t1", "t2"} {
 		path, _, public := mustKey(t)
-		states[name], trust = filepath.Join(t.TempDir(), name), append(trust, public)
+		states[name], publics[name], trust = filepath.Join(t.TempDir(), name), public, append(trust, public)
 		running[name] = exec.Command("/proc/self/exe", "trainer", "--url", s.ClientURL(), "--name", name, "--key", path, "--trust", gatewayPublic, "--state", states[name])
 		running[name].Stderr = t.Output()
 		must(t, running[name].Start())
 		t.Cleanup(func() { _ = running[name].Process.Kill(); _ = running[name].Wait() }) // one is dead by then
 	}
 	m := mustDataset(t, js, gateway, 3000)
-	mustPublish(t, js, fleet.Work{ID: "w1", Gateway: "a", Data: m.SHA256, Recipe: "tree", Labels: []string{"dns"}, Seed: 7})
+	mustPublish(t, js, gateway, fleet.Work{ID: "w1", Gateway: "a", Data: m.SHA256, Recipe: "tree", Labels: []string{"dns"}, Seed: 7})
 	killed := ""
 	eventually(t, "a trainer at work", func() bool {
 		for name, state := range states {
@@ -112,7 +115,7 @@ func TestTrainerKilled(t *testing.T) {
 		}
 		return false
 	})
-	got := mustCandidates(t, js, 1)[0]
+	got := mustCandidates(t, js, publics, 1)[0]
 	if got.Work != "w1" || got.Error != "" || got.Trainer == killed || got.Gateway != "a" {
 		t.Fatalf("%s was killed; candidate %+v", killed, got)
 	}
@@ -129,11 +132,11 @@ func TestTrainerKilled(t *testing.T) {
 		_, err := os.Stat(filepath.Join(states[got.Trainer], "work"))
 		return errors.Is(err, fs.ErrNotExist)
 	})
-	mustPublish(t, js, fleet.Work{ID: "w2", Gateway: "a", Data: m.SHA256, Recipe: "tree", Labels: []string{"http"}})
-	mustCandidates(t, js, 2) // a gateway's later work takes the place of an earlier one that nobody has begun
+	mustPublish(t, js, gateway, fleet.Work{ID: "w2", Gateway: "a", Data: m.SHA256, Recipe: "tree", Labels: []string{"http"}})
+	mustCandidates(t, js, publics, 2) // a gateway's later work takes the place of an earlier one that nobody has begun
 	_, stranger, _ := mustKey(t)
-	mustPublish(t, js, fleet.Work{ID: "w3", Gateway: "a", Data: mustDataset(t, js, stranger, 3001).SHA256, Recipe: "tree", Labels: []string{"dns"}})
-	all := mustCandidates(t, js, 3)
+	mustPublish(t, js, gateway, fleet.Work{ID: "w3", Gateway: "a", Data: mustDataset(t, js, stranger, 3001).SHA256, Recipe: "tree", Labels: []string{"dns"}})
+	all := mustCandidates(t, js, publics, 3)
 	if want := `no label "http"`; !strings.Contains(all[1].Error, want) || all[1].Work != "w2" {
 		t.Errorf("candidate %+v, want %s", all[1], want)
 	}

@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -21,9 +20,22 @@ type Member struct {
 // Lost reports a member that has been silent for too long at the time now.
 func (m *Member) Lost(now time.Time) bool { return now.Sub(m.Seen) > LostAfter }
 
-// Members are all that ever said that they are there, by name. A beat that cannot be read, or that gives another's name, is
-// an error that names it, beside those that can.
-func Members(ctx context.Context, js jetstream.JetStream) ([]Member, error) {
+// OpenBeat reads a member's beat, which it has signed and which gives its name: else it is an error that names it.
+func OpenBeat(keys Keyring, name string, value []byte) (Beat, error) {
+	var b Beat
+	err := OpenJSON(keys(name), KeySubject(BeatBucket, name), value, &b)
+	if err == nil && b.Name != name {
+		err = fmt.Errorf("it is of %.40q", b.Name)
+	}
+	if err != nil {
+		return Beat{}, fmt.Errorf("beat of %s: %w", name, err)
+	}
+	return b, nil
+}
+
+// Members are all that ever said that they are there, by name. A beat that OpenBeat refuses is an error beside those that it
+// does not.
+func Members(ctx context.Context, js jetstream.JetStream, keys Keyring) ([]Member, error) {
 	beats, err := js.KeyValue(ctx, BeatBucket)
 	if err != nil {
 		return nil, fmt.Errorf("bucket %s: %w", BeatBucket, err)
@@ -44,14 +56,12 @@ func Members(ctx context.Context, js jetstream.JetStream) ([]Member, error) {
 				slices.SortFunc(members, func(a, b Member) int { return strings.Compare(a.Name, b.Name) })
 				return members, faults
 			}
-			m := Member{Seen: e.Created()}
-			if err := json.Unmarshal(e.Value(), &m.Beat); err != nil || m.Name != e.Key() {
-				faults = errors.Join(faults, fmt.Errorf("beat of %s: of %q: %w", e.Key(), m.Name, errors.Join(err, errBeat)))
+			b, err := OpenBeat(keys, e.Key(), e.Value())
+			if err != nil {
+				faults = errors.Join(faults, err)
 				continue
 			}
-			members = append(members, m)
+			members = append(members, Member{b, e.Created()})
 		}
 	}
 }
-
-var errBeat = errors.New("no beat of this version's")

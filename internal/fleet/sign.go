@@ -3,6 +3,7 @@ package fleet
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -77,6 +78,24 @@ func Open(public, subject string, sealed []byte) ([]byte, error) {
 		return nil, err
 	}
 	return text, nil
+}
+
+// SealJSON seals v as JSON.
+func SealJSON(key nkeys.KeyPair, subject string, v any) ([]byte, error) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	return Seal(key, subject, text)
+}
+
+// OpenJSON reads what SealJSON made, as Open does, into what v points to.
+func OpenJSON(public, subject string, sealed []byte, v any) error {
+	text, err := Open(public, subject, sealed)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(text, v)
 }
 
 const signatureLen = 64 // of ed25519, in bytes

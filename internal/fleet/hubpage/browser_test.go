@@ -40,7 +40,7 @@ func TestBrowserStops(t *testing.T) {
 	if asked := b.Asked(); len(asked) != 1 || asked[strings.TrimPrefix(server.URL, "http://")] == 0 {
 		t.Errorf("the browser asked %v", asked)
 	}
-	p.picture.beat("lab-a", text(fleet.Beat{Role: fleet.Gateway, State: "paused", Status: "follows"}), noon)
+	p.picture.beat(fleet.Beat{Name: "lab-a", Role: fleet.Gateway, State: "paused", Status: "follows"}, noon)
 	b.Until("the page does not follow", func() bool { return strings.Contains(b.Text("#gateways"), "follows") })
 	if complaints := b.Complaints(); len(complaints) > 0 {
 		t.Errorf("the browser complains: %q", complaints)

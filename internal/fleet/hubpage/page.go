@@ -48,6 +48,7 @@ type Options struct {
 type Page struct {
 	options   Options
 	picture   *picture
+	forged    map[string]bool // by member: its last beat was not its own; for takeBeat's goroutine
 	templates *template.Template
 	parts     *live.Cached[[]live.Fragment]
 	streams   *live.Streams
@@ -62,7 +63,7 @@ func New(o Options) (*Page, error) {
 	if err != nil {
 		return nil, fmt.Errorf("hub's page: %w", err)
 	}
-	p := &Page{options: o, picture: newPicture(), templates: t, streams: live.NewStreams(), now: time.Now, patience: fleet.AnswerWithin, every: expectEvery}
+	p := &Page{options: o, picture: newPicture(), forged: map[string]bool{}, templates: t, streams: live.NewStreams(), now: time.Now, patience: fleet.AnswerWithin, every: expectEvery}
 	p.parts = &live.Cached[[]live.Fragment]{Age: time.Second, Make: p.render}
 	return p, nil
 }

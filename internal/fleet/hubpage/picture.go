@@ -2,7 +2,6 @@ package hubpage
 
 import (
 	"cmp"
-	"encoding/json"
 	"slices"
 	"strings"
 	"sync"
@@ -67,14 +66,10 @@ func (p *picture) expect(names []string) {
 	}
 }
 
-// beat takes a member's beat in. The key says whose it is: only that member can have written it.
-func (p *picture) beat(name string, text []byte, at time.Time) {
-	var b fleet.Beat
-	if fleet.CheckName(name) != nil || json.Unmarshal(text, &b) != nil {
-		return // it counts as silent
-	}
+// beat takes in a beat that its member has signed.
+func (p *picture) beat(b fleet.Beat, at time.Time) {
+	name := b.Name
 	clean(&b)
-	b.Name = name
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if slices.Contains(p.expected, name) {
@@ -139,15 +134,14 @@ func (p *picture) desire(name string, revision uint64) {
 }
 
 // roll notes what became of a candidate.
-func (p *picture) roll(work string, text []byte) {
-	var r fleet.Rollout
+func (p *picture) roll(work string, r *fleet.Rollout) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if text == nil || json.Unmarshal(text, &r) != nil {
+	if r == nil {
 		delete(p.rollouts, work)
 		return
 	}
-	p.rollouts[work] = r
+	p.rollouts[work] = *r
 	if len(p.rollouts) > mostRollouts {
 		oldest := work
 		for id, r := range p.rollouts {

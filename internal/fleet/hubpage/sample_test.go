@@ -66,15 +66,15 @@ func samplePage(tb testing.TB, js jetstream.JetStream) *Page {
 	p.parts.Age = 0
 	p.picture.expect([]string{"lab-a", "lab-z"})
 	for _, b := range beats() {
-		p.picture.beat(b.Name, text(b), noon.Add(-time.Second))
+		p.picture.beat(b, noon.Add(-time.Second))
 	}
 	p.picture.desire("lab-a", 8)
 	p.picture.desire("lab-b", 9)
-	p.picture.roll("w1", text(fleet.Rollout{
+	p.picture.roll("w1", &fleet.Rollout{
 		Candidate: fleet.Candidate{Work: "w1", Gateway: "lab-a", Trainer: "big", Model: "fedcba9876543210"}, State: fleet.RolloutAll, Since: noon, Reason: "waits for lab-b",
 		Gateways: []fleet.RolloutGateway{{Name: "lab-a", Tried: &fleet.Tried{Promoted: true}}, {Name: "lab-b"}},
-	}))
-	p.picture.roll("w0", text(fleet.Rollout{Candidate: fleet.Candidate{Work: "w0", Gateway: "lab-b", Trainer: "big", Error: hostile}, State: fleet.RolloutFailed, Since: noon.Add(-time.Hour)}))
+	})
+	p.picture.roll("w0", &fleet.Rollout{Candidate: fleet.Candidate{Work: "w0", Gateway: "lab-b", Trainer: "big", Error: hostile}, State: fleet.RolloutFailed, Since: noon.Add(-time.Hour)})
 	return p
 }
 

@@ -120,11 +120,19 @@ func (p *Page) followOnce(ctx context.Context, bucket string, take func(jetstrea
 }
 
 func (p *Page) takeBeat(e jetstream.KeyValueEntry) {
-	if e.Operation() != jetstream.KeyValuePut {
-		p.picture.vanish(e.Key())
+	name := e.Key()
+	if p.options.Keys(name) == "" { // it is a member no more
+		p.picture.vanish(name)
 		return
 	}
-	p.picture.beat(e.Key(), e.Value(), e.Created())
+	b, err := fleet.OpenBeat(p.options.Keys, name, e.Value())
+	if err != nil && !p.forged[name] {
+		p.options.Log.Error("the hub's page shows nothing of a beat that is not its member's", "error", err)
+	}
+	p.forged[name] = err != nil
+	if err == nil { // else it counts as silent
+		p.picture.beat(b, e.Created())
+	}
 }
 
 func (p *Page) takeDesired(e jetstream.KeyValueEntry) {
@@ -140,5 +148,14 @@ func (p *Page) takeRollout(e jetstream.KeyValueEntry) {
 		p.picture.roll(e.Key(), nil)
 		return
 	}
-	p.picture.roll(e.Key(), e.Value())
+	var r fleet.Rollout
+	public, err := p.options.Key.PublicKey()
+	if err == nil {
+		err = fleet.OpenJSON(public, fleet.KeySubject(fleet.RolloutBucket, e.Key()), e.Value(), &r)
+	}
+	if err != nil {
+		p.options.Log.Error("the hub's page shows nothing of a rollout that is not the hub's", "work", e.Key(), "error", err)
+		return
+	}
+	p.picture.roll(e.Key(), &r)
 }

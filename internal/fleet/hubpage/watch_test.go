@@ -40,7 +40,7 @@ func mustServe(tb testing.TB, js jetstream.JetStream) (*Page, string) {
 	return p, "http://" + l.Addr().String()
 }
 
-func mustPut(tb testing.TB, js jetstream.JetStream, bucket, key string, v any) {
+func mustPut(tb testing.TB, js jetstream.JetStream, by, bucket, key string, v any) {
 	tb.Helper()
 	eventually(tb, "put "+key, func() bool { // the server may be just coming back
 		ctx, cancel := context.WithTimeout(tb.Context(), 5*time.Second)
@@ -49,7 +49,11 @@ func mustPut(tb testing.TB, js jetstream.JetStream, bucket, key string, v any) {
 		if err != nil {
 			return false
 		}
-		_, err = kv.Put(ctx, key, text(v))
+		sealed, err := fleet.SealJSON(fleettest.Key(tb, by), fleet.KeySubject(bucket, key), v)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		_, err = kv.Put(ctx, key, sealed)
 		return err == nil
 	})
 }
@@ -93,21 +97,28 @@ func TestFollowsBuckets(t *testing.T) {
 		}
 	}
 	a := state("lab-a")
-	mustPut(t, js, fleet.BeatBucket, "lab-a", fleet.Beat{Role: fleet.Gateway, State: "injecting"})
-	mustPut(t, js, fleet.DesiredBucket, "lab-a", fleet.Desired{})
-	mustPut(t, js, fleet.RolloutBucket, "w1", fleet.Rollout{State: fleet.RolloutFirst})
+	mustPut(t, js, "lab-a", fleet.BeatBucket, "lab-a", fleet.Beat{Name: "lab-a", Role: fleet.Gateway, State: "injecting"})
+	mustPut(t, js, "hub", fleet.DesiredBucket, "lab-a", fleet.Desired{})
+	mustPut(t, js, "hub", fleet.RolloutBucket, "w1", fleet.Rollout{State: fleet.RolloutFirst})
 	eventually(t, "the beat is not seen", func() bool { return a() == "injecting" })
 	eventually(t, "what is desired and the rollout are not seen", func() bool {
 		v := p.view()
 		return v.gateway("lab-a").Desired == 1 && len(v.Under) == 1
 	})
+	for _, by := range []string{"lab-b", "hub"} { // who is neither the member nor the hub
+		mustPut(t, js, by, fleet.BeatBucket, "lab-b", fleet.Beat{Name: "lab-a", State: "injecting"})
+		mustPut(t, js, "lab-b", fleet.RolloutBucket, "w2"+by, fleet.Rollout{State: fleet.RolloutFirst})
+	}
+	mustPut(t, js, "lab-b", fleet.BeatBucket, "lab-a", fleet.Beat{Name: "lab-a", State: "failing"})
+	mustPut(t, js, "hub", fleet.RolloutBucket, "w3", fleet.Rollout{State: fleet.RolloutFirst})
+	eventually(t, "what is the hub's is not seen behind what is not", func() bool { return len(p.view().Under) == 2 && a() == "injecting" })
 	eventually(t, "the gateway that never came is not expected", func() bool { return state("lab-b")() == never })
 	at := port(t, s)
 	s.Shutdown()
 	s.WaitForShutdown()
 	eventually(t, "the lost server is not seen", func() bool { return !p.view().Connected })
 	fleettest.Server(t, dir, at)
-	mustPut(t, js, fleet.BeatBucket, "lab-a", fleet.Beat{State: "paused"})
+	mustPut(t, js, "lab-a", fleet.BeatBucket, "lab-a", fleet.Beat{Name: "lab-a", State: "paused"})
 	eventually(t, "the beat after the server's return is not seen", func() bool { return a() == "paused" })
 	response, err := http.Get(url)
 	if err != nil {

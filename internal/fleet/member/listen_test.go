@@ -107,7 +107,7 @@ func TestBeat(t *testing.T) {
 	c := mustConnect(t, s.ClientURL(), "a")
 	beats := 0
 	stop := background(t, func(ctx context.Context) error {
-		return Beat(ctx, c.js, func() (fleet.Beat, error) {
+		return Beat(ctx, c.js, fleettest.Key(t, "a"), func() (fleet.Beat, error) {
 			beats++
 			if beats == 1 {
 				return fleet.Beat{}, errors.New("not yet")
@@ -124,7 +124,8 @@ func TestBeat(t *testing.T) {
 			return false
 		}
 		must(t, err)
-		must(t, json.Unmarshal(e.Value(), &got))
+		got, err = fleet.OpenBeat(fleettest.Keyring(t), "a", e.Value())
+		must(t, err)
 		return true
 	})
 	stop()
@@ -233,8 +234,8 @@ func TestGateway(t *testing.T) {
 		if err != nil {
 			return false
 		}
-		var b fleet.Beat
-		must(t, json.Unmarshal(e.Value(), &b))
+		b, err := fleet.OpenBeat(fleettest.Keyring(t), "a", e.Value())
+		must(t, err)
 		return b.Name == "a" && b.Role == fleet.Gateway && b.Status == "well" && b.Spool.Sent == 10 && b.Spool.Bytes == 0 && g.Connected()
 	})
 	if !with.Load() {

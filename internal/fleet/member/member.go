@@ -66,7 +66,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		g.uploader.Store(u)
 		group.Go(func() error { return u.Run(ctx) })
 	}
-	group.Go(func() error { return beatAlways(ctx, js, g.beat, g.heard.Store, o.Log) })
+	group.Go(func() error { return beatAlways(ctx, js, g.Key, g.beat, g.heard.Store, o.Log) })
 	group.Go(func() error { return Watch(ctx, c, js, o.Name, g.Hub, g.Take, o.Log) })
 	group.Go(func() error { return g.control().Run(ctx, c) })
 	if g.With != nil {

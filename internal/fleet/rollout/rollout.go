@@ -6,12 +6,12 @@ package rollout
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -23,7 +23,8 @@ import (
 
 // Options say how patient a rollout is; 0 is the default of each.
 type Options struct {
-	Key   nkeys.KeyPair // the hub's: signs what is desired
+	Key   nkeys.KeyPair // the hub's: signs what is desired, and its own notes
+	Keys  fleet.Keyring // of the members, who sign candidates and beats
 	Watch time.Duration // how long a gateway's success is watched after it took a model; default 1 min
 	Wait  time.Duration // how long a gateway may take to try one; default 15 min
 	Ack   time.Duration // after which a hub that is gone has lost its candidate; default 30 s
@@ -43,11 +44,12 @@ type roller struct {
 	Options
 	js                      jetstream.JetStream
 	beats, desired, records jetstream.KeyValue
+	forged                  map[string]bool // by member: its last beat was not its own
 }
 
 // Run rolls candidates out, one after the other, until ctx ends.
 func Run(ctx context.Context, js jetstream.JetStream, o Options) error {
-	r := &roller{Options: o, js: js}
+	r := &roller{Options: o, js: js, forged: map[string]bool{}}
 	r.Watch, r.Wait, r.Ack = cmp.Or(o.Watch, time.Minute), cmp.Or(o.Wait, 15*time.Minute), cmp.Or(o.Ack, 30*time.Second)
 	said := ""
 	for ctx.Err() == nil {
@@ -107,8 +109,9 @@ func (r *roller) pull(ctx context.Context, consumer jetstream.Consumer) (jetstre
 // take rolls a candidate out to its end.
 func (r *roller) take(ctx context.Context, msg jetstream.Msg) error {
 	var c fleet.Candidate
-	if err := json.Unmarshal(msg.Data(), &c); err != nil || !valid(c) {
-		r.Log.Error("rollout: a candidate that cannot be read", "subject", msg.Subject(), "error", err)
+	trainer := strings.TrimPrefix(msg.Subject(), fleet.CandidateSubject(""))
+	if err := fleet.OpenJSON(r.Keys(trainer), fleet.CandidateSubject(trainer), msg.Data(), &c); err != nil || !valid(c) || c.Trainer != trainer {
+		r.Log.Error("rollout: a candidate is refused", "subject", msg.Subject(), "error", err)
 		return msg.Term()
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -145,10 +148,12 @@ func (r *roller) record(ctx context.Context, c fleet.Candidate) (*fleet.Rollout,
 	now := &fleet.Rollout{Candidate: c, State: fleet.RolloutFirst, Since: time.Now().UTC(), Reason: c.Gateway + " tries it", Gateways: []fleet.RolloutGateway{{Name: c.Gateway}}}
 	entry, err := r.records.Get(ctx, c.Work)
 	if err == nil {
-		err = json.Unmarshal(entry.Value(), now)
-		return now, err
-	}
-	if !errors.Is(err, jetstream.ErrKeyNotFound) {
+		var known fleet.Rollout
+		if err = r.open(c.Work, entry.Value(), &known); err == nil {
+			return &known, nil
+		}
+		r.Log.Error("rollout: what is noted of a work is not the hub's: it begins anew", "work", c.Work, "error", err)
+	} else if !errors.Is(err, jetstream.ErrKeyNotFound) {
 		return nil, err
 	}
 	if c.Error != "" {
@@ -162,8 +167,25 @@ func (r *roller) record(ctx context.Context, c fleet.Candidate) (*fleet.Rollout,
 	return now, r.keep(ctx, now)
 }
 
+// open reads what the hub has noted of a work.
+func (r *roller) open(work string, value []byte, known *fleet.Rollout) error {
+	public, err := r.Key.PublicKey()
+	if err != nil {
+		return err
+	}
+	return fleet.OpenJSON(public, fleet.KeySubject(fleet.RolloutBucket, work), value, known)
+}
+
+// sayForged tells once of a beat that is not its member's; nil: it is.
+func (r *roller) sayForged(name string, err error) {
+	if err != nil && !r.forged[name] {
+		r.Log.Error("rollout: a beat is refused", "error", err)
+	}
+	r.forged[name] = err != nil
+}
+
 func (r *roller) keep(ctx context.Context, now *fleet.Rollout) error {
-	text, err := json.Marshal(now)
+	text, err := fleet.SealJSON(r.Key, fleet.KeySubject(fleet.RolloutBucket, now.Work), now)
 	if err != nil {
 		return err
 	}
@@ -201,8 +223,9 @@ func (r *roller) drive(ctx context.Context, now *fleet.Rollout) error {
 				}
 				continue
 			}
-			var b fleet.Beat
-			if json.Unmarshal(entry.Value(), &b) == nil && b.Role == fleet.Gateway && b.Name == entry.Key() {
+			b, err := fleet.OpenBeat(r.Keys, entry.Key(), entry.Value())
+			r.sayForged(entry.Key(), err)
+			if err == nil && b.Role == fleet.Gateway {
 				b.Time = entry.Created() // gateways' clocks may go as they like
 				beats[b.Name] = b
 			}

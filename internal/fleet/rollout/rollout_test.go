@@ -2,7 +2,6 @@ package rollout_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -14,6 +13,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nkeys"
 
 	"pacgan-appliance/internal/fleet"
 	"pacgan-appliance/internal/fleet/fleettest"
@@ -40,6 +40,7 @@ type gateway struct {
 	after   float64 // success once it has taken one; before it is 0.9
 
 	hub    string // its public key
+	key    nkeys.KeyPair
 	mu     sync.Mutex
 	heard  []fleet.Desired // what it was told, in order
 	uses   string          // SHA-256
@@ -50,7 +51,7 @@ type gateway struct {
 func (g *gateway) run(t *testing.T, js jetstream.JetStream) {
 	t.Helper()
 	ctx := t.Context()
-	g.hub = fleettest.Public(t, "hub")
+	g.hub, g.key = fleettest.Public(t, "hub"), fleettest.Key(t, g.name)
 	desired, err := js.KeyValue(ctx, fleet.DesiredBucket)
 	must(t, err)
 	beats, err := js.KeyValue(ctx, fleet.BeatBucket)
@@ -108,7 +109,7 @@ func (g *gateway) beat(ctx context.Context, beats jetstream.KeyValue) error {
 		g.counts[i].Generated += 100
 		g.counts[i].Answered += uint64(100 * success)
 	}
-	text, err := json.Marshal(fleet.Beat{Name: g.name, Role: fleet.Gateway, Time: time.Now(), Labels: g.counts, Tried: g.tried})
+	text, err := fleet.SealJSON(g.key, fleet.KeySubject(fleet.BeatBucket, g.name), fleet.Beat{Name: g.name, Role: fleet.Gateway, Time: time.Now(), Labels: g.counts, Tried: g.tried})
 	g.mu.Unlock()
 	if err != nil {
 		return err
@@ -134,7 +135,7 @@ func connect(t *testing.T, s *server.Server) (*nats.Conn, jetstream.JetStream) {
 }
 
 func options(t *testing.T) rollout.Options {
-	return rollout.Options{Key: fleettest.Key(t, "hub"), Watch: watched, Wait: 20 * time.Second, Ack: time.Second, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
+	return rollout.Options{Key: fleettest.Key(t, "hub"), Keys: fleettest.Keyring(t), Watch: watched, Wait: 20 * time.Second, Ack: time.Second, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
 }
 
 // begin rolls out until the test ends.
@@ -150,7 +151,7 @@ func begin(t *testing.T, js jetstream.JetStream) {
 func candidate(t *testing.T, js jetstream.JetStream, c fleet.Candidate) {
 	t.Helper()
 	c.Trainer = "t"
-	text, err := json.Marshal(c)
+	text, err := fleet.SealJSON(fleettest.Key(t, "t"), fleet.CandidateSubject("t"), c)
 	must(t, err)
 	_, err = js.Publish(t.Context(), fleet.CandidateSubject("t"), text)
 	must(t, err)
@@ -175,7 +176,7 @@ func record(t *testing.T, js jetstream.JetStream, work string, ok func(fleet.Rol
 		if entry == nil {
 			continue
 		}
-		must(t, json.Unmarshal(entry.Value(), &r))
+		must(t, fleet.OpenJSON(fleettest.Public(t, "hub"), fleet.KeySubject(fleet.RolloutBucket, work), entry.Value(), &r))
 		if ok(r) {
 			return r
 		}
@@ -282,5 +283,31 @@ func TestHubKilled(t *testing.T) {
 	}
 	if began := second.Gateways[0].At; began.Before(first.Since) {
 		t.Errorf("the second was tried at %v, the first ended at %v", began, first.Since)
+	}
+}
+
+// TestForgedCandidate: what a trainer did not sign, and a gateway's beat that it did not, move nothing.
+func TestForgedCandidate(t *testing.T) {
+	s, js := fleettest.Hub(t, "a")
+	_, hub := connect(t, s)
+	c := fleet.Candidate{Work: "w0", Gateway: "a", Trainer: "t", Model: strings.Repeat("0", 64), Labels: []string{"dns"}}
+	for _, by := range []string{"a", "u"} {
+		text, err := fleet.SealJSON(fleettest.Key(t, by), fleet.CandidateSubject("t"), c)
+		must(t, err)
+		_, err = js.Publish(t.Context(), fleet.CandidateSubject("t"), text)
+		must(t, err)
+	}
+	g := &gateway{name: "a", labels: []string{"dns"}, after: 0.9}
+	g.run(t, js)
+	begin(t, hub)
+	c.Work, c.Model = "w1", strings.Repeat("1", 64)
+	candidate(t, js, c)
+	if r := ended(t, js, "w1"); r.State != fleet.RolloutPromoted {
+		t.Errorf("%s: %s", r.State, r.Reason)
+	}
+	for _, d := range g.told() {
+		if d.Work == "w0" {
+			t.Errorf("told %+v", d)
+		}
 	}
 }

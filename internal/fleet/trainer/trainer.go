@@ -28,7 +28,7 @@ import (
 // Options say who trains, for whom and where.
 type Options struct {
 	Name    string
-	Key     nkeys.KeyPair // signs the models
+	Key     nkeys.KeyPair // signs the models and what the trainer says
 	Trust   []string      // public NKeys of the gateways whose packets are learned
 	Dir     string        // is made if it is missing; what it has of a training is removed
 	Version string        // of the program
@@ -132,11 +132,12 @@ func (t *trainer) beat(ctx context.Context) error {
 	if status := t.status.Load(); status != nil {
 		b.State, b.Status = "training", *status
 	}
-	text, err := json.Marshal(b)
+	subject := fleet.KeySubject(fleet.BeatBucket, t.Name)
+	text, err := fleet.SealJSON(t.Key, subject, b)
 	if err != nil {
 		return err
 	}
-	_, err = t.js.Publish(ctx, "$KV."+fleet.BeatBucket+"."+t.Name, text)
+	_, err = t.js.Publish(ctx, subject, text)
 	return err
 }
 
@@ -203,8 +204,8 @@ func (t *trainer) take(ctx context.Context, msg jetstream.Msg, interval time.Dur
 		}
 	}()
 	var w fleet.Work
-	if err := json.Unmarshal(msg.Data(), &w); err != nil {
-		t.Log.Error("work that cannot be read", "subject", msg.Subject(), "error", err)
+	if err := t.open(msg, &w); err != nil {
+		t.Log.Error("a work is refused", "subject", msg.Subject(), "error", err)
 		return msg.Term()
 	}
 	candidate := fleet.Candidate{Work: w.ID, Gateway: w.Gateway, Trainer: t.Name}
@@ -225,10 +226,21 @@ func (t *trainer) take(ctx context.Context, msg jetstream.Msg, interval time.Dur
 	return msg.DoubleAck(ctx)
 }
 
+// open reads a work that one of the trusted gateways has signed.
+func (t *trainer) open(msg jetstream.Msg, w *fleet.Work) error {
+	err := errors.New("no gateway is trusted")
+	for _, public := range t.Trust {
+		if err = fleet.OpenJSON(public, msg.Subject(), msg.Data(), w); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
 // announce publishes a candidate, however long the hub cannot be reached.
 func (t *trainer) announce(ctx context.Context, c fleet.Candidate) error {
 	c.Time = time.Now().UTC()
-	text, err := json.Marshal(c)
+	text, err := fleet.SealJSON(t.Key, fleet.CandidateSubject(t.Name), c)
 	if err != nil {
 		return err
 	}
