@@ -148,6 +148,11 @@ func (v *Verifier) toldOf(raw []byte) (Told, bool) {
 
 // Untold is how many Tolds the ring had no room for.
 func (v *Verifier) Untold() (uint64, error) {
+	v.sweeping.Lock()
+	defer v.sweeping.Unlock()
+	if v.closed { // the map is, perhaps while a Run ends
+		return 0, errClosed
+	}
 	var n uint64
 	if err := v.match.Untold.Lookup(uint32(0), &n); err != nil {
 		return 0, fmt.Errorf("verify: read what was not told: %w", err)

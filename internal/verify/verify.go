@@ -105,7 +105,7 @@ type Verifier struct {
 	told     []Told
 	boot     time.Time // as of the last reading of tidings
 	reasons  [matchReasonREASONS]string
-	sweeping sync.Mutex // one sweep at a time: it writes the inflight counts
+	sweeping sync.Mutex // one sweep at a time: it writes the inflight counts; of the maps, no reading after Close
 	closed   bool       // under sweeping
 	closing  sync.Once
 }
