@@ -60,7 +60,7 @@ func sendWithoutAllocating(t *testing.T, s *sender) {
 func TestConversingAllocatesNothing(t *testing.T) {
 	c := &conversations{
 		ledger: newLedger(int(labels), nobody{}), secret: seed(), timeout: DefaultTimeout, mtu: new(atomic.Int64),
-		slots: make([]*conversation, 4), byFlow: map[tuple]*conversation{}, freed: make(chan struct{}, 1),
+		slots: make([]*conversation, 4), byFlow: map[tuple]*conversation{}, wake: func() {},
 	}
 	c.mtu.Store(1500)
 	c.free = append(c.free, 0, 1, 2, 3)

@@ -3,6 +3,7 @@ package inject
 import (
 	"fmt"
 	"hash/maphash"
+	"math"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -37,7 +38,7 @@ const (
 	retransmitAfter = time.Second // RFC 6298: the first retransmission timeout, but at most half of ours
 	closeTimeout    = time.Second // for the peer's FIN after ours
 	sweepLag        = 500 * time.Millisecond
-	tick            = 20 * time.Millisecond
+	tick            = 20 * time.Millisecond // the clock runs that often at most
 
 	minHeaders   = 40       // of IPv4 and TCP without options
 	longPacket   = 4096     // bytes: buffers of longer requests are given back
@@ -72,8 +73,8 @@ type conversation struct {
 	next       *conversation // waits for this one's end
 }
 
-// conversations holds all TCP connections. Three parties use it: the run loop
-// starts conversations, Deliver and the clock move them on.
+// conversations holds all TCP connections. Two parties use it: the run loop
+// starts conversations and runs their clock, Deliver moves them on.
 type conversations struct {
 	mu      sync.Mutex
 	sender  *sender
@@ -85,10 +86,12 @@ type conversations struct {
 	free    []int
 	byFlow  map[tuple]*conversation // the newest of each flow
 	active  int
-	long    int           // bytes of requests longer than longPacket
-	freed   chan struct{} // has a token after a slot became free
-	began   chan struct{} // holds one: a conversation is open, the clock must run
-	err     error         // nothing can be sent any more
+	long    int    // bytes of requests longer than longPacket
+	full    bool   // the run loop waits for a free slot
+	due     int64  // when the clock may have something to do, monotonic; math.MaxInt64: never
+	ticked  int64  // when it ran
+	wake    func() // ends the run loop's sleep
+	err     error  // nothing can be sent any more
 	stamps  stampMemory
 	options [40]byte // scratch
 }
@@ -97,7 +100,7 @@ func newConversations(in *Injector) (*conversations, error) {
 	c := &conversations{
 		ledger: in.ledger, secret: maphash.MakeSeed(), timeout: in.options.Timeout,
 		mtu: &in.mtu, slots: make([]*conversation, in.options.Conversations),
-		byFlow: map[tuple]*conversation{}, freed: make(chan struct{}, 1), began: make(chan struct{}, 1),
+		byFlow: map[tuple]*conversation{}, due: math.MaxInt64, wake: in.alarm.Ring,
 	}
 	for slot := range c.slots {
 		c.free = append(c.free, len(c.slots)-1-slot)
@@ -132,6 +135,7 @@ func (c *conversations) start(hop [6]byte, p Packet, now int64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.free) == 0 || len(p.IP) > longPacket && c.long+len(p.IP) > maxLongBytes {
+		c.full = true
 		return false
 	}
 	if len(p.IP) > longPacket {
@@ -150,10 +154,6 @@ func (c *conversations) start(hop [6]byte, p Packet, now int64) bool {
 		return true
 	}
 	c.open(v, now)
-	select {
-	case c.began <- struct{}{}:
-	default: // the clock has been told
-	}
 	return true
 }
 
@@ -186,6 +186,7 @@ func (c *conversations) open(v *conversation, now int64) {
 	v.decided, v.quiet = false, 0
 	v.retransmit = now + int64(min(retransmitAfter, c.timeout/2))
 	v.deadline = now + int64(c.timeout+sweepLag)
+	c.dueBy(v.retransmit)
 	if len(v.generated.L4Data()) == 0 {
 		v.state = stateProbing
 		v.iss, v.resent = s.Seq(), true // it is sent once, as it is
@@ -211,9 +212,9 @@ func (c *conversations) finish(v *conversation, now int64) {
 	}
 	c.free = append(c.free, slotOf(v.id))
 	c.active--
-	select {
-	case c.freed <- struct{}{}:
-	default:
+	if c.full {
+		c.full = false
+		c.wake()
 	}
 	if next != nil {
 		c.ledger.wait(next.label, -1)
@@ -227,6 +228,7 @@ func (c *conversations) finish(v *conversation, now int64) {
 func (c *conversations) unsent(id uint32) {
 	if v := c.lookUp(id); v != nil {
 		v.deadline = 0 // the clock finishes it
+		c.dueBy(0)
 		v.state = stateClosing
 	}
 }
@@ -237,6 +239,17 @@ func (c *conversations) lookUp(id uint32) *conversation {
 		return nil
 	}
 	return c.slots[slot]
+}
+
+// dueBy has the clock run at a time, or before it.
+func (c *conversations) dueBy(at int64) { c.due = min(c.due, at) }
+
+// next is when the clock is to run: not more often than every tick, since it
+// looks at all conversations.
+func (c *conversations) next() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return max(c.due, c.ticked+int64(tick))
 }
 
 // flush sends what start has added.
@@ -260,8 +273,12 @@ func (in *Injector) Deliver(s Segment) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if v := c.lookUp(s.ID); v != nil && c.err == nil {
+		due := c.due
 		c.receive(v, s, monotonic())
 		c.flushLocked()
+		if c.due < due {
+			c.wake()
+		}
 	}
 }
 

@@ -1,6 +1,8 @@
 package inject
 
 import (
+	"math"
+
 	"pacgan-appliance/internal/packet"
 )
 
@@ -56,6 +58,7 @@ func (c *conversations) receiveSYNACK(v *conversation, s Segment, now int64) {
 	v.state, v.resent = stateSent, false
 	v.retransmit = now + int64(min(retransmitAfter, c.timeout/2))
 	v.deadline = now + int64(c.timeout+sweepLag)
+	c.dueBy(v.retransmit)
 }
 
 // receiveData acknowledges the response. It closes after the server's FIN, or
@@ -92,6 +95,7 @@ func (c *conversations) receiveData(v *conversation, s Segment, now int64) {
 		c.sendACK(v, 0)
 		if v.decided {
 			v.quiet = now + int64(min(closeTimeout, c.timeout/2))
+			c.dueBy(v.quiet)
 		}
 	}
 }
@@ -101,6 +105,7 @@ func (c *conversations) closeOurs(v *conversation, now int64) {
 	c.sendFIN(v)
 	v.state = stateClosing
 	v.deadline = now + int64(closeTimeout)
+	c.dueBy(v.deadline)
 }
 
 // clock retransmits what is overdue and ends what has timed out. With stop it
@@ -108,6 +113,7 @@ func (c *conversations) closeOurs(v *conversation, now int64) {
 func (c *conversations) clock(now int64, stop bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.ticked, c.due = now, math.MaxInt64
 	for _, v := range c.slots {
 		if v == nil { // nor was any later one used: free gives the lowest of those first
 			break
@@ -129,8 +135,23 @@ func (c *conversations) clock(now int64, stop bool) error {
 		case v.state == stateSent && v.quiet != 0 && now >= v.quiet:
 			c.closeOurs(v, now)
 		}
+		if v.state != stateFree && v.state != stateWaiting {
+			c.dueBy(v.due())
+		}
 	}
 	return c.flushLocked()
+}
+
+// due is when the clock has something to do.
+func (v *conversation) due() int64 {
+	at := v.deadline
+	if !v.resent {
+		at = min(at, v.retransmit)
+	}
+	if v.state == stateSent && v.quiet != 0 {
+		at = min(at, v.quiet)
+	}
+	return at
 }
 
 // abandon resets a connection that the peer knows of.

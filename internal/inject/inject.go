@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+
+	"pacgan-appliance/internal/alarm"
 )
 
 // Defaults of Options.
@@ -80,6 +82,7 @@ type Injector struct {
 	links         []io.Closer // of the guard
 	cable         *cable
 	gate          gate
+	alarm         *alarm.Alarm  // for Run's loop: when the next packet is due, or something has changed
 	maxRate       atomic.Uint64 // bits of a float64
 	mtu           atomic.Int64  // bytes of the longest IP packet that the wire takes
 	allowing      sync.Mutex    // one change of the list at a time
@@ -139,6 +142,9 @@ func (in *Injector) start() error {
 		return err
 	}
 	var err error
+	if in.alarm, err = alarm.New(); err != nil {
+		return err
+	}
 	in.resized(in.wire.MTU)
 	if in.cable, err = newCable(in.options.Near, in.options.Far, in.wire.MTU); err != nil {
 		return err
@@ -149,7 +155,7 @@ func (in *Injector) start() error {
 	if err := in.cable.up(); err != nil {
 		return err
 	}
-	if in.hops, err = newResolver(in.wire.Index, in.exit.hop, in.moved, in.resized); err != nil {
+	if in.hops, err = newResolver(in.wire.Index, in.exit.hop, in.moved, in.resized, in.alarm.Ring); err != nil {
 		return err
 	}
 	in.moved() // what changed before the resolver heard of changes
@@ -238,6 +244,9 @@ func (in *Injector) release() error {
 	}
 	if in.cable != nil {
 		errs = append(errs, in.cable.remove())
+	}
+	if in.alarm != nil {
+		errs = append(errs, in.alarm.Close())
 	}
 	return errors.Join(append(errs, in.guard.Close())...)
 }

@@ -36,7 +36,7 @@ func TestUnheardNeighbour(t *testing.T) {
 		{"permanent, IPv6", "fd00:78::9", netlink.NUD_PERMANENT},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r, err := newResolver(wire.Attrs().Index, nil, func() {}, func(int) {})
+			r, err := newResolver(wire.Attrs().Index, nil, func() {}, func(int) {}, func() {})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -55,14 +55,14 @@ type resolver struct {
 	done    chan struct{}
 	moved   func()        // called when this machine's addresses may have changed
 	resized func(mtu int) // called when the wire's MTU may have changed
-	changed chan struct{} // has a token after neighbours or routes have changed
+	changed func()        // called after neighbours or routes have changed
 
 	mu     sync.Mutex
 	routes map[netip.Addr]route
 	hops   map[netip.Addr]*hop
 }
 
-func newResolver(wireIndex int, fixed *[6]byte, moved func(), resized func(mtu int)) (*resolver, error) {
+func newResolver(wireIndex int, fixed *[6]byte, moved func(), resized func(mtu int), changed func()) (*resolver, error) {
 	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("open netlink: %w", err)
@@ -73,7 +73,7 @@ func newResolver(wireIndex int, fixed *[6]byte, moved func(), resized func(mtu i
 		return nil, err
 	}
 	r := &resolver{
-		index: wireIndex, table: table, fixed: fixed, handle: handle, moved: moved, resized: resized, done: make(chan struct{}), changed: make(chan struct{}, 1),
+		index: wireIndex, table: table, fixed: fixed, handle: handle, moved: moved, resized: resized, done: make(chan struct{}), changed: changed,
 		routes: map[netip.Addr]route{}, hops: map[netip.Addr]*hop{},
 	}
 	tables, err := r.subscribe()
@@ -134,7 +134,7 @@ func (t *tables) drain() {
 func (r *resolver) follow(t *tables) {
 	for t != nil {
 		for r.take(t) {
-			r.signal()
+			r.changed()
 		}
 		go t.drain()
 		r.reset()
@@ -189,14 +189,6 @@ func (r *resolver) reset() {
 	defer r.mu.Unlock()
 	clear(r.routes)
 	clear(r.hops)
-}
-
-// signal wakes whoever waits for a next hop.
-func (r *resolver) signal() {
-	select {
-	case r.changed <- struct{}{}:
-	default:
-	}
 }
 
 // learn takes a change of the neighbour table over.

@@ -1,11 +1,8 @@
 package inject
 
 import (
-	"context"
 	"math"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"pacgan-appliance/internal/ktime"
 )
@@ -17,14 +14,6 @@ const (
 	// quantum is the shortest sleep: above 5,000 packets a second several
 	// are due at once, which costs less than a wake-up for each.
 	quantum = 200 * time.Microsecond
-	// precise is how much of a wait is left to the clock's own precision;
-	// the rest can be interrupted.
-	precise = 2 * time.Millisecond
-	// leisurely is a wait of which nothing is left to the clock: the runtime's
-	// timer is a millisecond late at most on an idle machine, and a thread that
-	// sleeps by the clock keeps the runtime's monitor awake. It took more of
-	// the processor than all else at 50 packets a second.
-	leisurely = 10 * time.Millisecond
 )
 
 // pacer says when packets are due: the n-th at its anchor + n/rate, so that
@@ -76,32 +65,3 @@ func (p *pacer) bySchedule() int64 { return p.begin + int64(p.schedule()) }
 
 // monotonic is the time that the pacer counts in.
 func monotonic() int64 { return int64(ktime.Now()) }
-
-// sleepUntil waits for a time of the monotonic clock. It returns early when
-// ctx is done or wake has something.
-func sleepUntil(ctx context.Context, deadline int64, timer *time.Timer, wake <-chan struct{}) {
-	now := monotonic()
-	deadline = max(deadline, now+int64(quantum))
-	left := time.Duration(deadline - now)
-	coarse := left - precise
-	if left >= leisurely {
-		coarse = left
-	}
-	if coarse > 0 {
-		timer.Reset(coarse)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			return
-		case <-wake:
-			return
-		}
-	}
-	if left >= leisurely {
-		return
-	}
-	ts := unix.NsecToTimespec(deadline)
-	for unix.ClockNanosleep(unix.CLOCK_MONOTONIC, unix.TIMER_ABSTIME, &ts, nil) == unix.EINTR {
-		continue
-	}
-}

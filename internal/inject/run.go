@@ -62,7 +62,6 @@ type runner struct {
 	source  Source
 	options RunOptions
 	pacer   *pacer
-	timer   *time.Timer
 	clock   time.Time // of the batch: reading it for each packet costs as much as a checksum
 	summary Summary
 	first   int64 // when the first packet was taken, monotonic
@@ -94,23 +93,22 @@ func (in *Injector) Run(ctx context.Context, source Source, o RunOptions) (Summa
 		case <-ctx.Done():
 		}
 	}()
+	defer context.AfterFunc(ctx, in.alarm.Ring)()
 	rate := o.Rate
 	if most := math.Float64frombits(in.maxRate.Load()); most > 0 && (rate == 0 || rate > most) {
 		rate = most
 	}
-	r := &runner{Injector: in, source: source, options: o, pacer: newPacer(rate, o.Schedule, monotonic()), timer: time.NewTimer(time.Hour)}
-	defer r.timer.Stop()
+	r := &runner{Injector: in, source: source, options: o, pacer: newPacer(rate, o.Schedule, monotonic())}
 	if o.Duration > 0 {
 		r.end = r.pacer.anchor + int64(o.Duration)
 	}
-	stopClock := r.startClock(ctx)
 	err := r.loop(ctx)
 	if err == nil {
 		err = r.drain(ctx)
 	}
 	r.giveUp()
 	r.summary.Elapsed = time.Duration(r.last - r.first)
-	err = cmp.Or(err, r.flush(), stopClock())
+	err = cmp.Or(err, r.flush(), r.conversations.clock(monotonic(), true))
 	if err == nil && in.isClosed() {
 		err = errClosed
 	}
@@ -123,39 +121,6 @@ func (in *Injector) isClosed() bool {
 		return true
 	default:
 		return false
-	}
-}
-
-// startClock runs the conversations' clock; the result ends it and them.
-func (r *runner) startClock(ctx context.Context) (stop func() error) {
-	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		ticker := time.NewTicker(tick)
-		defer ticker.Stop()
-		for {
-			if r.Conversations() == 0 { // an idle process must not wake up for nothing
-				select {
-				case <-ctx.Done():
-					return
-				case <-r.conversations.began:
-				}
-			}
-			select {
-			case <-ctx.Done():
-				return
-			case <-ticker.C:
-				if r.conversations.clock(monotonic(), false) != nil {
-					return // the next flush says why
-				}
-			}
-		}
-	}()
-	return func() error {
-		cancel()
-		<-done
-		return r.conversations.clock(monotonic(), true)
 	}
 }
 
@@ -180,8 +145,13 @@ func (r *runner) loop(ctx context.Context) error {
 		if r.options.Count > 0 && r.summary.Generated >= r.options.Count {
 			return nil
 		}
+		if err := r.tick(); err != nil {
+			return err
+		}
 		if !more {
-			r.sleep(ctx)
+			if err := r.sleep(); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -214,8 +184,16 @@ func (r *runner) left() int {
 	return int(min(uint64(most), r.options.Count-r.summary.Generated))
 }
 
+// tick runs the conversations' clock where something is due.
+func (r *runner) tick() error {
+	if now := monotonic(); now >= r.conversations.next() {
+		return r.conversations.clock(now, false)
+	}
+	return nil
+}
+
 // sleep waits for the next packet's time, or for something to do before it.
-func (r *runner) sleep(ctx context.Context) {
+func (r *runner) sleep() error {
 	deadline := r.pacer.next()
 	if r.end != 0 {
 		deadline = min(deadline, r.end)
@@ -223,7 +201,25 @@ func (r *runner) sleep(ctx context.Context) {
 	if len(r.parked) > 0 {
 		deadline = min(deadline, monotonic()+int64(parkedTick))
 	}
-	sleepUntil(ctx, deadline, r.timer, r.hops.changed)
+	return r.sleepUntil(deadline)
+}
+
+// sleepUntil waits for a time of the monotonic clock, or for something to do
+// before it.
+func (r *runner) sleepUntil(deadline int64) error {
+	deadline = max(min(deadline, r.conversations.next()), monotonic()+int64(quantum))
+	return r.alarm.Wait(time.Duration(deadline))
+}
+
+// rest sends what is ready, and waits for a moment or until something changes.
+func (r *runner) rest() error {
+	if err := r.flush(); err != nil {
+		return err
+	}
+	if err := r.sleepUntil(monotonic() + int64(parkedTick)); err != nil {
+		return err
+	}
+	return r.tick()
 }
 
 // one takes a packet from the source and sends or parks it.
@@ -266,10 +262,9 @@ func (r *runner) place(ctx context.Context, p Packet) error {
 		return err
 	}
 	for len(r.parked) >= maxParked && ctx.Err() == nil {
-		if err := r.flush(); err != nil {
+		if err := r.rest(); err != nil {
 			return err
 		}
-		sleepUntil(ctx, monotonic()+int64(parkedTick), r.timer, r.hops.changed)
 		r.unpark()
 	}
 	var b []byte
@@ -338,14 +333,12 @@ func (in *Injector) converses(p Packet) bool {
 // twice the timeout.
 func (r *runner) converse(ctx context.Context, hop [6]byte, p Packet) error {
 	for !r.conversations.start(hop, p, monotonic()) {
-		if err := r.flush(); err != nil {
-			return err
-		}
-		select {
-		case <-r.conversations.freed:
-		case <-ctx.Done():
+		if ctx.Err() != nil {
 			r.ledger.fail(p, ReasonStopped)
 			return nil
+		}
+		if err := r.rest(); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -359,10 +352,9 @@ func (r *runner) flush() error {
 func (r *runner) drain(ctx context.Context) error {
 	for ctx.Err() == nil && (len(r.parked) > 0 || r.Conversations() > 0) {
 		r.unpark()
-		if err := r.flush(); err != nil {
+		if err := r.rest(); err != nil {
 			return err
 		}
-		sleepUntil(ctx, monotonic()+int64(parkedTick), r.timer, r.hops.changed)
 	}
 	return nil
 }
