@@ -20,6 +20,7 @@ import (
 	"pacgan-appliance/internal/config"
 	"pacgan-appliance/internal/control"
 	"pacgan-appliance/internal/dataset"
+	"pacgan-appliance/internal/ktime"
 	"pacgan-appliance/internal/links"
 	"pacgan-appliance/internal/model"
 	"pacgan-appliance/internal/privacy"
@@ -346,20 +347,16 @@ func (s *service) pageAddress() string {
 	return "none"
 }
 
-// every calls f at once and at an interval until ctx ends; ready once f has
-// done its work for the first time.
+// every calls f at once and then at the beats of an interval until ctx ends;
+// ready once f has done its work for the first time.
 func every(ctx context.Context, interval time.Duration, ready func(), f func() error) error {
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
 	for {
 		if err := f(); err != nil {
 			return err
 		}
 		ready()
-		select {
-		case <-ctx.Done():
+		if !wait(ctx, ktime.Beat(interval)) {
 			return nil
-		case <-tick.C:
 		}
 	}
 }

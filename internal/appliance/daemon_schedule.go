@@ -9,6 +9,7 @@ import (
 	"github.com/robfig/cron/v3"
 
 	"pacgan-appliance/internal/config"
+	"pacgan-appliance/internal/ktime"
 	"pacgan-appliance/internal/train"
 )
 
@@ -66,7 +67,7 @@ func (s *service) trainAlways(ctx context.Context) error {
 	if at.counted, err = s.labelled(); err != nil {
 		return err
 	}
-	tick := time.NewTicker(pollInterval)
+	tick := time.NewTimer(0)
 	defer tick.Stop()
 	if train.Unfinished(s.trainingDir()) {
 		s.askForTraining()
@@ -74,6 +75,7 @@ func (s *service) trainAlways(ctx context.Context) error {
 	for {
 		s.trainer.polled.beat()
 		asked := false
+		tick.Reset(ktime.Beat(pollInterval))
 		select {
 		case <-ctx.Done():
 			return nil

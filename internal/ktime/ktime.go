@@ -26,3 +26,7 @@ var begin = func() (b struct {
 // Now is the time of bpf_ktime_get_ns: nanoseconds since the machine started,
 // without the time that it was suspended. No setting of the clock changes it.
 func Now() time.Duration { return begin.kernel + time.Since(begin.at) }
+
+// Beat is how long it takes until the clock next reads a multiple of interval,
+// at most interval: what waits for that wakes an idle process together.
+func Beat(interval time.Duration) time.Duration { return interval - Now()%interval }

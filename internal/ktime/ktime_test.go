@@ -33,3 +33,19 @@ func TestNow(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// TestBeat wants the next multiple of an interval, not the one that is now.
+func TestBeat(t *testing.T) {
+	for range 1000 {
+		const interval = 7 * time.Microsecond
+		before := Now()
+		left := Beat(interval)
+		after := Now()
+		if left <= 0 || left > interval {
+			t.Fatalf("%v until the next multiple of %v", left, interval)
+		}
+		if multiple := (after + left) / interval * interval; multiple < before+left {
+			t.Fatalf("at %v to %v it is %v until a multiple of %v", before, after, left, interval)
+		}
+	}
+}

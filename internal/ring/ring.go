@@ -5,6 +5,7 @@
 package ring
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,9 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/ringbuf"
 	"golang.org/x/sys/unix"
+
+	"pacgan-appliance/internal/alarm"
+	"pacgan-appliance/internal/ktime"
 )
 
 // Reader reads the records of one ring buffer. Each and Next are for one
@@ -79,6 +83,16 @@ func (r *Reader) Each(ctx context.Context, f func(record []byte) error) error {
 			<-ended // or it would end the next call
 		}
 	}()
+	stopLooking, err := r.look()
+	if err != nil {
+		return err
+	}
+	err = r.read(ctx, f)
+	return cmp.Or(err, stopLooking())
+}
+
+// read is Each without what ends its waits.
+func (r *Reader) read(ctx context.Context, f func(record []byte) error) error {
 	var record ringbuf.Record
 	for ctx.Err() == nil {
 		found, err := r.Next(&record)
@@ -110,13 +124,41 @@ func (r *Reader) Each(ctx context.Context, f func(record []byte) error) error {
 // headerBytes precede each record, which takes a multiple of 8 bytes (BPF_RINGBUF_HDR_SZ).
 const headerBytes = 8
 
-// wait waits until there is something, until every has passed, or until ctx ends.
-func (r *Reader) wait(ctx context.Context) error {
-	deadline := time.Time{}
-	if r.every > 0 {
-		deadline = time.Now().Add(r.every)
+// look ends waits at its times where there is something to read of which the
+// program has woken nobody; the result ends that.
+func (r *Reader) look() (stop func() error, err error) {
+	if r.every == 0 {
+		return func() error { return nil }, nil
 	}
-	err := r.file.SetReadDeadline(deadline)
+	clock, err := alarm.New()
+	if err != nil {
+		return nil, err
+	}
+	done, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for clock.Wait(ktime.Now()+ktime.Beat(r.every)) == nil {
+			select {
+			case <-done:
+				return
+			default:
+			}
+			if r.AvailableBytes() > 0 {
+				r.file.SetReadDeadline(past) // fails where the file is closed, which ends the wait as well
+			}
+		}
+	}()
+	return func() error {
+		close(done)
+		clock.Ring()
+		<-stopped
+		return clock.Close()
+	}, nil
+}
+
+// wait waits until there is something, or until ctx ends.
+func (r *Reader) wait(ctx context.Context) error {
+	err := r.file.SetReadDeadline(time.Time{})
 	if err == nil && ctx.Err() != nil { // its own deadline has perhaps been overwritten
 		return nil
 	}

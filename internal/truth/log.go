@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"pacgan-appliance/internal/ktime"
 )
 
 // Limits and defaults of Options.
@@ -241,15 +243,16 @@ func (l *Log) Close() error {
 // write is the writer: the only one that touches files.
 func (l *Log) write(ctx context.Context) {
 	defer close(l.finished)
-	ticker := time.NewTicker(syncEvery)
-	defer ticker.Stop()
+	beat := time.NewTimer(ktime.Beat(syncEvery))
+	defer beat.Stop()
 	for {
 		select {
 		case <-l.wake:
 			l.flush()
-		case <-ticker.C:
+		case <-beat.C:
 			l.flush()
 			l.sync()
+			beat.Reset(ktime.Beat(syncEvery))
 		case <-ctx.Done():
 			l.err = errors.Join(l.flush(), l.sync(), l.files.close())
 			return

@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"pacgan-appliance/internal/alarm"
+	"pacgan-appliance/internal/ktime"
 	"pacgan-appliance/internal/ring"
 )
 
@@ -40,24 +42,33 @@ func (v *Verifier) Run(ctx context.Context, deliver func(Segment)) error {
 // errClosed ends a Run whose Verifier was closed.
 var errClosed = fmt.Errorf("verify: %w", os.ErrClosed)
 
-// sweepInterval is how often the table is walked over.
-func (v *Verifier) sweepInterval() time.Duration {
-	if v.tidings != nil { // the ring must hold what expires at once
+// fewTold is how much a second may be told for sweeps to be a timeout's half
+// apart; else there are more, for the ring to hold what is told between two.
+// It has room for several times as much at least, should the rate rise.
+const fewTold = 250
+
+// sweepInterval is how long it takes until the table is next walked over, where
+// so much was told since it last was.
+func (v *Verifier) sweepInterval(told int, since time.Duration) time.Duration {
+	if float64(told) > fewTold*since.Seconds() {
 		return minSweepInterval
 	}
 	return min(max(v.options.Timeout/2, minSweepInterval), maxSweepInterval)
 }
 
-func (v *Verifier) sweepAlways(ctx context.Context) error {
-	ticker := time.NewTicker(v.sweepInterval())
-	defer ticker.Stop()
+func (v *Verifier) sweepAlways(ctx context.Context) (err error) {
+	clock, err := alarm.New()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, clock.Close()) }()
+	defer context.AfterFunc(ctx, clock.Ring)()
+	interval, last := minSweepInterval, time.Now()
 	for {
-		ending := false
-		select {
-		case <-ctx.Done():
-			ending = true
-		case <-ticker.C:
+		if err := clock.Wait(ktime.Now() + ktime.Beat(interval)); err != nil {
+			return err
 		}
+		ending := ctx.Err() != nil
 		since := time.Now()
 		if err := v.Sweep(); err != nil {
 			return err
@@ -65,6 +76,8 @@ func (v *Verifier) sweepAlways(ctx context.Context) error {
 		if err := v.tell(since); err != nil || ending {
 			return err
 		}
+		interval = v.sweepInterval(len(v.told), since.Sub(last))
+		last = since
 	}
 }
 

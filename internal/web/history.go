@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"pacgan-appliance/internal/ktime"
 	"pacgan-appliance/internal/verify"
 )
 
@@ -195,7 +196,7 @@ func (h *History) points(span Span, offset int, label uint64, now time.Time) []P
 // A snapshot that cannot be read leaves a gap, and what cannot be written is
 // reported once for each time that the disk goes bad: the daemon goes on.
 func (h *History) Record(ctx context.Context, snapshot func() (Snapshot, error), report func(error)) error {
-	tick := time.NewTicker(Spans()[0].Step)
+	tick := time.NewTimer(0)
 	defer tick.Stop()
 	for broken := false; ; {
 		s, err := snapshot()
@@ -206,6 +207,7 @@ func (h *History) Record(ctx context.Context, snapshot func() (Snapshot, error),
 			report(err)
 		}
 		broken = err != nil
+		tick.Reset(ktime.Beat(Spans()[0].Step))
 		select {
 		case <-ctx.Done():
 			return nil
