@@ -2,10 +2,15 @@ package inject
 
 import (
 	"bytes"
+	"os"
+	"os/signal"
+	"runtime"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cilium/ebpf"
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"pacgan-appliance/internal/lab/labtest"
 )
@@ -89,6 +94,42 @@ func TestLive(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestLiveIsInterrupted: signals end runs, and no frame is lost or sent twice.
+func TestLiveIsInterrupted(t *testing.T) {
+	p := mustXDP(t)
+	for i := range p.slots {
+		p.setLength(i, 60)
+	}
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, unix.SIGUSR1)
+	defer signal.Stop(caught)
+	runtime.LockOSThread() // the signals go to the thread that sends
+	defer runtime.UnlockOSThread()
+	thread, sending := unix.Gettid(), make(chan struct{})
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-sending:
+				return
+			default:
+				_ = unix.Tgkill(unix.Getpid(), thread, unix.SIGUSR1) // of a thread that is there
+			}
+		}
+	}()
+	for range 20 {
+		if n, err := p.send(0, p.batch()); n != p.batch() || err != nil {
+			t.Errorf("sent %d of %d: %v", n, p.batch(), err)
+		}
+		if got := atomic.LoadUint32(&p.cursor.Next); got != uint32(p.batch()) {
+			t.Errorf("the program has sent %d of %d", got, p.batch())
+		}
+	}
+	close(sending)
+	<-stopped
 }
 
 // TestLiveSends: a run sends all of its frames and counts them; one that no slot

@@ -152,14 +152,19 @@ func (p *xdp) send(first, n int) (int, error) {
 	if p.near.Uint16()&unix.IFF_UP == 0 {
 		return 0, unix.ENETDOWN
 	}
-	sent, errno := p.live(first, n, n-first)
-	switch {
-	case errno != 0:
-		return sent, errno
-	case sent < n-first: // the program would not have it
-		return sent, unix.EINVAL
+	for at := first; ; {
+		sent, errno := p.live(at, n, n-at)
+		at += sent
+		switch {
+		case at == n:
+			return n - first, nil
+		case errno == unix.EINTR: // by the runtime's own signals: a run takes milliseconds
+			continue
+		case errno != 0:
+			return at - first, errno
+		}
+		return at - first, unix.EINVAL // the program would not have it
 	}
-	return sent, nil
 }
 
 // live runs the program a number of times, and returns how many frames of
