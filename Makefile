@@ -119,7 +119,7 @@ kills: deps
 
 # docs/*.png: of a daemon that learns and injects for some minutes on a lab, and of a score. A quarter of an hour.
 screenshots: deps deps-ids build
-	PACGAN_SCREENSHOTS='$(CURDIR)/docs' PACGAN_REQUIRE_ROOT=1 $(GO) test -count=1 -timeout 40m -run '^TestScreenshots$$' ./internal/appliance
+	PACGAN_SCREENSHOTS='$(CURDIR)/docs' PACGAN_REQUIRE_ROOT=1 $(GO) test -count=1 -timeout 40m -run '^(TestScreenshots|TestFleetOfTwo)$$' ./internal/appliance
 	@rm -rf build/scored && mkdir -p build/scored
 	$(BINARY) lab --ids suricata --recipe tree --rate 600 --state build/scored
 	$(BINARY) score --truth build/scored/truth --eve build/scored/servers/suricata/eve.json --report build/scored/score.html

@@ -77,11 +77,14 @@ const (
 	largestShot        = 200 << 10
 )
 
+// screenshots names the directory for the README's pictures; "": none are made.
+const screenshots = "PACGAN_SCREENSHOTS"
+
 // TestScreenshots makes the README's pictures, in the directory that
 // PACGAN_SCREENSHOTS names: of a daemon that trains a GAN and then injects for
 // some minutes, while clients go on.
 func TestScreenshots(t *testing.T) {
-	dir := os.Getenv("PACGAN_SCREENSHOTS")
+	dir := os.Getenv(screenshots)
 	if dir == "" {
 		t.Skip("make screenshots makes them")
 	}

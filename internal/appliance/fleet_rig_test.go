@@ -20,6 +20,8 @@ import (
 	"pacgan-appliance/internal/config"
 	"pacgan-appliance/internal/fleet"
 	"pacgan-appliance/internal/fleet/hub"
+	"pacgan-appliance/internal/fleet/hubpage"
+	"pacgan-appliance/internal/web/webtest"
 )
 
 // hubRun is a hub in a process of its own: TLS, accounts and keys as "hub init" makes them.
@@ -68,7 +70,11 @@ func mustHubRun(t *testing.T, gateways, trainers []string) *hubRun {
 
 func (h *hubRun) start(t *testing.T) {
 	t.Helper()
-	h.cmd = exec.Command("/proc/self/exe", "hub", "--config", filepath.Join(h.dir, hub.ConfigFile), "--watch", "3s", "--page", "off")
+	page := noPage
+	if os.Getenv(screenshots) != "" {
+		page = hubpage.DefaultAddress
+	}
+	h.cmd = exec.Command("/proc/self/exe", "hub", "--config", filepath.Join(h.dir, hub.ConfigFile), "--watch", "3s", "--page", page)
 	h.cmd.Env = append(os.Environ(), asProgram+"=1", "NOTIFY_SOCKET=")
 	h.cmd.Stderr = &h.stderr
 	must(t, h.cmd.Start())
@@ -215,4 +221,24 @@ func away(t *testing.T) time.Duration {
 	d, err := time.ParseDuration(text)
 	must(t, err)
 	return d
+}
+
+// shoot makes the README's picture of the hub's page, where pictures are made: of gateways that have injected for some seconds.
+func (h *hubRun) shoot(t *testing.T, gateways ...string) {
+	t.Helper()
+	dir := os.Getenv(screenshots)
+	if dir == "" {
+		return
+	}
+	wait(t.Context(), 10*time.Second)
+	b := webtest.New(t)
+	b.Resize(1280, 800)
+	b.Colours("light")
+	b.Open("http://" + hubpage.DefaultAddress)
+	b.Until("the page does not show the gateways", func() bool {
+		shown := b.Text("#gateways")
+		return !slices.ContainsFunc(gateways, func(name string) bool { return !strings.Contains(shown, name) })
+	})
+	must(t, os.WriteFile(filepath.Join(dir, "hub.png"), b.Screenshot(false), 0o644))
+	b.Close()
 }

@@ -210,6 +210,7 @@ func TestFleetOfTwo(t *testing.T) {
 		b, _ = h.beat(t, "lab-b")
 		return a.ModelSHA256 == b.ModelSHA256 && a.Model != ""
 	})
+	h.shoot(t, "lab-a", "lab-b")
 
 	h.kill(t)
 	wait(t.Context(), away(t))
