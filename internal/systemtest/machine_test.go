@@ -134,6 +134,11 @@ func (m *machine) read(path string) string {
 	return string(b)
 }
 
+func (m *machine) write(path, text string) {
+	m.t.Helper()
+	must(m.t, os.WriteFile(m.path(path), []byte(text), 0o644))
+}
+
 // edit replaces parts of a file, each of which has to be there once.
 func (m *machine) edit(path string, oldNew ...string) {
 	m.t.Helper()
@@ -144,7 +149,7 @@ func (m *machine) edit(path string, oldNew ...string) {
 		}
 		text = strings.Replace(text, oldNew[i], oldNew[i+1], 1)
 	}
-	must(m.t, os.WriteFile(m.path(path), []byte(text), 0o644))
+	m.write(path, text)
 }
 
 // property is what systemd says of the daemon's unit.

@@ -31,6 +31,7 @@ func testDebian(m *machine, network *lab.Lab, first, second string) {
 	m.give(first, "deb")
 	m.newcomer(network)
 	m.checkUnit()
+	m.hub()
 	m.learnAgain()
 	m.reload()
 	m.agree()
