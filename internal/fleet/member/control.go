@@ -90,10 +90,15 @@ func (o *Control) reply(request []byte, now time.Time) fleet.ControlReply {
 	if err == nil {
 		o.said = ""
 		o.Log.Info("fleet: the hub asks", "action", c.Action, "by", c.By, "note", note)
+		if c.Action == fleet.Pause { // a stop waits for no disk
+			message, err = o.Do(c.Action)
+		}
 		if err := o.obeyed.add(c, now); err != nil {
 			o.Log.Error("fleet: this request could be obeyed again after a restart", "error", err)
 		}
-		message, err = o.Do(c.Action)
+		if c.Action != fleet.Pause {
+			message, err = o.Do(c.Action)
+		}
 	}
 	if err != nil {
 		o.refuse(err)
