@@ -1,9 +1,11 @@
 package train
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"regexp"
+	"slices"
 	"testing"
 )
 
@@ -57,19 +59,28 @@ var counting = func() []byte {
 	return b
 }()
 
-// TestOneKindStaysOne: what varies without being of several kinds is laid out once.
+// TestOneKindStaysOne: what varies without being of several kinds is not divided. Packets too short for what most have in
+// common may be laid out apart.
 func TestOneKindStaysOne(t *testing.T) {
-	rng := rand.New(rand.NewPCG(6, 6))
-	for name, packet := range map[string]func() []byte{
-		"random":  func() []byte { return append([]byte("head"), random(rng, 4+rng.IntN(20))...) },
-		"numbers": func() []byte { return fmt.Appendf(nil, "head=%d;tail", rng.IntN(1<<30)) },
-		"padded": func() []byte {
+	for name, packet := range map[string]func(rng *rand.Rand) []byte{
+		"random":  func(rng *rand.Rand) []byte { return append([]byte("head"), random(rng, 4+rng.IntN(20))...) },
+		"numbers": func(rng *rand.Rand) []byte { return fmt.Appendf(nil, "head=%d;tail", rng.IntN(1<<30)) },
+		"padded": func(rng *rand.Rand) []byte {
 			return append(append([]byte("head"), random(rng, 8)...), counting[:20+rng.IntN(200)]...)
 		},
-		"sums": func() []byte { return fmt.Appendf(nil, "head %d of %x", rng.IntN(9999), rng.Uint64()) },
+		"sums": func(rng *rand.Rand) []byte { return fmt.Appendf(nil, "head %d of %x", rng.IntN(9999), rng.Uint64()) },
 	} {
-		if shapes := align(many(400, packet)); len(shapes) != 1 {
-			t.Errorf("%s: %d shapes", name, len(shapes))
+		for seed := range uint64(5) {
+			rng := rand.New(rand.NewPCG(seed, 6))
+			packets := many(400, func() []byte { return packet(rng) })
+			slices.SortFunc(packets, bytes.Compare)
+			a, _ := alignMost(packets)
+			if a == nil {
+				a, _ = cut(packets, nil)
+			}
+			if kinds := a.kinds(); kinds != nil {
+				t.Errorf("%s, seed %d: %d kinds", name, seed, len(kinds))
+			}
 		}
 	}
 }
